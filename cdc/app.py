@@ -1,0 +1,144 @@
+"""Composition: which concrete parts make the product. The one module that names them all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import psycopg
+import structlog
+
+from cdc.adoption import Adoption
+from cdc.config import Settings
+from cdc.effects import Effects
+from cdc.fanout import Fanout
+from cdc.leadership import Leadership
+from cdc.marker import Marker
+from cdc.metrics import Metrics
+from cdc.reading import Reader
+from cdc.reconcile import Reconciler
+from sinks.base import SinkUnavailable
+from sinks.mapable.rows import Rows
+from sinks.mapping.entities import ENTITIES
+from sinks.notion.client import NotionClient
+from sinks.notion.pacing import Pacer
+from sinks.notion.sink import NotionSink
+from state.changes import Priority
+from state.database import Pool, conninfo, open_pool, unreachable
+from state.errors import FatalError, TransientError
+from state.migrations import migrate
+from state.settings import RequestLedger, data_sources
+from state.work import WorkQueue
+
+log = structlog.get_logger(__name__)
+LEASE_S = 120.0
+STATE_STATEMENT_S = 30.0
+SOURCE_STATEMENT_S = 5.0
+WINDOW_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every command works with."""
+
+    settings: Settings
+    pool: Pool          # the sidecar
+    rows: Rows          # MapAble's tables, read only
+    queue: WorkQueue
+    pacer: Pacer
+    client: NotionClient
+    marker: Marker
+    metrics: Metrics
+
+    def leadership(self) -> Leadership:
+        settings = self.settings
+        return Leadership(settings.direct.dsn, f"{settings.state_schema} {settings.replication_slot}")
+
+
+@asynccontextmanager
+async def assembled(settings: Settings) -> AsyncIterator[Parts]:
+    """Open the pools, bring the sidecar up to date and build the parts."""
+    metrics = Metrics()
+    # a pooler can serve neither the lock nor session settings: the direct URL, where there is one, is for everything
+    database = settings.direct
+    async with AsyncExitStack() as stack:
+        state_info = conninfo(
+            database.dsn, schema=settings.state_schema, application_name="mapable-cdc state",
+            statement_timeout_s=STATE_STATEMENT_S,
+        )
+        try:
+            async with await psycopg.AsyncConnection.connect(state_info, autocommit=True) as conn:
+                await migrate(conn, settings.state_schema)
+        except psycopg.OperationalError as error:
+            raise unreachable(error) from None
+        pool = await stack.enter_async_context(open_pool(state_info, name="state", max_size=12))
+        source_info = conninfo(
+            database.dsn, schema=settings.state_schema, application_name="mapable-cdc source",
+            statement_timeout_s=SOURCE_STATEMENT_S, read_only=True,
+        )
+        source_pool = await stack.enter_async_context(open_pool(source_info, name="source", max_size=4))
+        rows = Rows(source_pool, database.schema)
+        pacer = Pacer(settings.notion_requests_per_minute, window_s=WINDOW_S, ledger=RequestLedger(pool, WINDOW_S))
+        await pacer.open()
+        client = NotionClient(
+            settings.notion_api_key.get_secret_value(), base_url=settings.notion_base_url, pacer=pacer,
+            timeout_s=settings.notion_request_timeout_seconds, observer=metrics.request,
+        )
+        stack.push_async_callback(client.close)
+        yield Parts(
+            settings, pool, rows, WorkQueue(pool, lease_s=LEASE_S), pacer, client,
+            Marker(pool, rows, settings.entities), metrics,
+        )
+
+
+async def sink_of(parts: Parts) -> NotionSink:
+    """Return the sink over the databases that setup stored; raises FatalError when one is missing."""
+    async with parts.pool.connection() as conn:
+        sources = await data_sources(conn)
+    missing = [entity.title for entity in parts.settings.entities if entity.name not in sources]
+    if missing:
+        raise FatalError(
+            f"no Notion database is known for {', '.join(missing)}",
+            "Run `mapable-cdc setup PAGE` with the id or URL of a page that is shared with the connection.",
+        )
+    return NotionSink(parts.client, sources, parts.settings.zone)
+
+
+def reconciler_of(parts: Parts, sink: NotionSink) -> Reconciler:
+    """Return the loop that works the queue off."""
+    settings = parts.settings
+    directions = {entity.name: settings.direction_of(entity) for entity in ENTITIES}
+    reader = reader_of(parts)
+    effects = Effects(
+        parts.pool, parts.queue, sink, reader, lookup_window_s=settings.notion_create_lookup_seconds
+    )
+    return Reconciler(
+        parts.pool, parts.queue, reader, effects,
+        Fanout(parts.pool, parts.rows, settings.entities),
+        Adoption(parts.pool, sink, directions), sink, settings.entities,
+        sink_down=lambda: parts.pacer.breaker.open, observer=parts.metrics.key,
+    )
+
+
+def reader_of(parts: Parts) -> Reader:
+    """Return what reads batches of keys."""
+    settings = parts.settings
+    return Reader(
+        parts.pool, parts.rows, time_zone=settings.zone,
+        directions={entity.name: settings.direction_of(entity) for entity in ENTITIES},
+        enabled=frozenset(entity.name for entity in settings.entities),
+    )
+
+
+async def check_token(parts: Parts) -> None:
+    """Ask Notion who we are; a token it refuses is a person's matter, an outage is not."""
+    try:
+        async with parts.client.turn(Priority.LIVE):
+            await parts.client.request("GET", "users/me")
+    except SinkUnavailable as error:
+        raise FatalError(
+            str(error), "Set NOTION_API_KEY to the token of a connection that may read, update and insert content."
+        ) from None
+    except TransientError as error:
+        log.warning("notion.unreachable", why=str(error))

@@ -1,0 +1,112 @@
+"""Marks whole entities, row by row and link by link in key pages: after a new slot, a changed mapping, by command."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from sinks.mapable.rows import Rows
+from sinks.mapping.model import Entity
+from state import marking, settings, work
+from state.changes import Key, Priority, Reason
+from state.database import Connection, Pool
+
+PAGE: Final = 5_000
+FINGERPRINTS: Final = "entity_fingerprints"
+DUE: Final = "marking_due"
+log = structlog.get_logger(__name__)
+
+
+class Marker:
+    """Takes the markings that are under way one page further at a time; what is done survives a restart."""
+
+    def __init__(self, pool: Pool, rows: Rows, entities: Sequence[Entity]) -> None:
+        self._pool = pool
+        self._rows = rows
+        self._entities = {entity.name: entity for entity in entities}
+
+    async def start(self, entities: Sequence[Entity]) -> None:
+        """Begin to mark all of these."""
+        async with self._pool.connection() as conn:
+            await marking.start(conn, [entity.name for entity in entities])
+
+    async def finish(self) -> int:
+        """Mark until nothing is under way; return how many keys were marked."""
+        total = 0
+        while (marked := await self.step()) is not None:
+            total += marked
+        return total
+
+    async def step(self) -> int | None:
+        """Mark one page, of the first entity in backfill order; None when nothing is under way."""
+        async with self._pool.connection() as conn:
+            under_way = {item.entity: item for item in await marking.under_way(conn)}
+        for name in under_way.keys() - self._entities.keys():
+            async with self._pool.connection() as conn:
+                await marking.finish(conn, name)
+        for name, entity in self._entities.items():
+            if name in under_way:
+                return await self._page(entity, under_way[name])
+        return None
+
+    async def _page(self, entity: Entity, item: marking.Marking) -> int:
+        if item.phase == "rows":
+            ids = await self._rows.page_of_ids(entity, item.after_id, PAGE)
+            async with self._pool.connection() as conn, conn.transaction():
+                keys: dict[Key, int | None] = {Key(entity.name, system_id): None for system_id in ids}
+                await work.mark(conn, keys, reason=Reason.OURS, priority=Priority.BACKFILL)
+                phase, after = ("rows", ids[-1]) if len(ids) == PAGE else ("links", "")
+                await marking.advance(conn, entity.name, phase=phase, after_id=after, added=len(ids))
+            return len(ids)
+        async with self._pool.connection() as conn, conn.transaction():
+            marked = await work.mark_linked(
+                conn, entity=entity.name, entity_type=entity.table, after=item.after_id, limit=PAGE,
+                reason=Reason.OURS, priority=Priority.BACKFILL,
+            )
+            if len(marked) == PAGE:
+                await marking.advance(conn, entity.name, phase="links", after_id=max(marked), added=0)
+            else:
+                await marking.finish(conn, entity.name)
+                log.info("entity.marked", entity=entity.name, keys=item.marked)
+        return 0
+
+
+async def due(conn: Connection) -> bool:
+    """Whether a slot was (about to be) made after which not everything was marked yet."""
+    return bool(await settings.get(conn, DUE))
+
+
+async def set_due(conn: Connection, *, is_due: bool) -> None:
+    """Note, before a slot is made, that everything has to be marked once it is; and afterwards that it was."""
+    await settings.put(conn, DUE, is_due)
+
+
+def fingerprints(entities: Sequence[Entity], directions: Mapping[str, str], time_zone: str) -> dict[str, str]:
+    """Return a digest per entity of all that decides what its pages show."""
+    return {
+        entity.name: hashlib.sha256(
+            repr((entity.table, [_stable(field) for field in entity.fields], entity.member,
+                  directions.get(entity.name, "both"), time_zone)).encode()
+        ).hexdigest()
+        for entity in entities
+    }
+
+
+async def changed_entities(conn: Connection, now: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the entities whose mapping, direction or zone changed (or that were off) at the last start."""
+    before = await settings.get(conn, FINGERPRINTS) or {}
+    return tuple(name for name, digest in now.items() if before.get(name) != digest)
+
+
+async def remember(conn: Connection, now: Mapping[str, str]) -> None:
+    """Store what the entities look like at this start."""
+    await settings.put(conn, FINGERPRINTS, dict(now))
+
+
+def _stable(field: object) -> str:
+    """Return a field's description without the addresses of functions, which differ at every start."""
+    text = repr(field)
+    return " ".join(part for part in text.split() if not part.startswith("0x"))

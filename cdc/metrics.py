@@ -1,0 +1,65 @@
+"""Prometheus metrics: names mirror log events, units are in the names, labels never hold ids or values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from state.work import Claim
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+
+
+class Metrics:
+    """All of the process's metrics, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "mapable_cdc_notion_requests", "Requests sent to Notion, by operation and outcome.",
+            ("operation", "outcome"), registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "mapable_cdc_notion_request_seconds", "Time until Notion answered.", ("operation",),
+            buckets=SECONDS, registry=self.registry,
+        )
+        self.reconciled = Counter(
+            "mapable_cdc_key_reconciled", "Keys worked off, by entity and what was done.",
+            ("entity", "outcome"), registry=self.registry,
+        )
+        self.latency_seconds = Histogram(
+            "mapable_cdc_key_latency_seconds", "From a key's first mark until it was through, by what was done.",
+            ("outcome",), buckets=SECONDS, registry=self.registry,
+        )
+        self.changes = Counter(
+            "mapable_cdc_changes_captured", "Row changes read from the log.", registry=self.registry
+        )
+        self.marks = Counter("mapable_cdc_keys_marked", "Keys marked by capture.", registry=self.registry)
+        self.queue_keys = Gauge(
+            "mapable_cdc_queue_keys", "Keys waiting, by priority.", ("priority",), registry=self.registry
+        )
+        self.queue_age = Gauge(
+            "mapable_cdc_queue_oldest_seconds", "Age of the oldest waiting mark.", ("priority",), registry=self.registry
+        )
+        self.parked = Gauge("mapable_cdc_parked_keys", "Keys set aside for a person.", registry=self.registry)
+        self.retained = Gauge(
+            "mapable_cdc_slot_retained_bytes", "Log the server keeps for the slot, from restart_lsn.",
+            registry=self.registry,
+        )
+        self.active = Gauge("mapable_cdc_active", "1 while this process is the active one.", registry=self.registry)
+
+    def request(self, operation: str, outcome: str, took_s: float) -> None:
+        self.requests.labels(operation, outcome).inc()
+        self.request_seconds.labels(operation).observe(took_s)
+
+    def key(self, entity: str, outcome: str, claim: Claim) -> None:
+        self.reconciled.labels(entity, outcome).inc()
+        self.latency_seconds.labels(outcome).observe((datetime.now(UTC) - claim.marked_at).total_seconds())
+
+    def captured(self, changes: int, keys: int) -> None:
+        self.changes.inc(changes)
+        self.marks.inc(keys)
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)

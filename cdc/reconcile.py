@@ -1,0 +1,305 @@
+"""The loop: claim due keys, read both sides, do the one thing that is due, clear. Bounded, and live work first."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import psycopg
+import structlog
+
+from cdc.adoption import Adoption
+from cdc.effects import DatabaseTrashed, Effects, deliver
+from cdc.fanout import LOOKUP_KINDS, Fanout
+from cdc.plan import Create, Later, Nothing, NotVisible, Park, Resolve, Restore, Settle, Trash, Update, backoff_s
+from cdc.reading import Reader, Situation
+from sinks.base import EntityUnavailable, PageSink, PageTrashed, SinkUnavailable
+from sinks.mapable.rows import SourceChanged
+from sinks.mapping.model import Entity
+from state import work
+from state.changes import Priority
+from state.database import Pool, readable
+from state.errors import PoisonError, RateLimited, SyncError, TransientError
+from state.work import Claim, LeaseLost, WorkQueue
+
+BATCH: Final = 100
+IN_HAND: Final = 400
+IN_HAND_BULK: Final = 48
+"""Backfill holds fewer keys at a time, so that a live change is always claimed at once."""
+STALE_AFTER_S: Final = 0.05
+"""What was read longer ago than this before its turn came is read again."""
+IDLE_S: Final = 1.0
+PAUSE_S: Final = 15.0
+PARK_AFTER: Final = 12
+NOT_VISIBLE_S: Final = 0.1
+LONGEST_NOT_VISIBLE_S: Final = 5.0
+
+log = structlog.get_logger(__name__)
+Observer = Callable[[str, str, Claim], None]
+"""Called with (entity, what was done, claim) for each key that is through."""
+
+
+@dataclass(slots=True)
+class Paused:
+    """Entities that can't be worked on now, with the reason, until the loop's clock says to try again."""
+
+    until_s: dict[str, float] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def pause(self, entity: str, reason: str, until_s: float) -> None:
+        if self.reasons.get(entity) != reason:
+            log.warning("entity.paused", entity=entity, why=reason)
+        self.reasons[entity] = reason
+        self.until_s[entity] = until_s
+
+    def heal(self, entity: str) -> None:
+        if self.reasons.pop(entity, None) is not None:
+            log.info("entity.resumed", entity=entity)
+        self.until_s.pop(entity, None)
+
+    def names(self, now_s: float) -> tuple[str, ...]:
+        return tuple(entity for entity, until_s in self.until_s.items() if until_s > now_s)
+
+
+class Reconciler:
+    """Works the queue off. One instance is active per sidecar; leases and fences hold should there be two."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        queue: WorkQueue,
+        reader: Reader,
+        effects: Effects,
+        fanout: Fanout,
+        adoption: Adoption,
+        sink: PageSink,
+        entities: Sequence[Entity],
+        *,
+        sink_down: Callable[[], bool] = lambda: False,
+        observer: Observer = lambda *_: None,
+    ) -> None:
+        self._pool = pool
+        self._queue = queue
+        self._reader = reader
+        self._effects = effects
+        self._fanout = fanout
+        self._adoption = adoption
+        self._sink = sink
+        self._entities: Mapping[str, Entity] = {entity.name: entity for entity in entities}
+        self._sink_down = sink_down
+        self._observer = observer
+        self._wake = asyncio.Event()
+        self._in_hand = 0
+        self._stopping = False
+        self.paused = Paused()
+
+    def wake(self) -> None:
+        """Say that there may be something due."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Begin nothing new; `run` returns when what is under way has ended."""
+        self._stopping = True
+        self.wake()
+
+    async def run(self) -> None:
+        """Work until cancelled, or stopped: then what is being sent ends and nothing new begins."""
+        async with asyncio.TaskGroup() as tasks:
+            while not self._stopping:
+                self._wake.clear()
+                claims = await self._claim()
+                if not claims:
+                    await self._rest()
+                    continue
+                for name, group in itertools.groupby(sorted(claims, key=_by_entity), key=_by_entity):
+                    await self._take(tasks, name, tuple(group))
+
+    async def _claim(self) -> tuple[Claim, ...]:
+        if self._in_hand >= IN_HAND:
+            return ()
+        lowest = Priority.BACKFILL if self._in_hand < IN_HAND_BULK else Priority.MANUAL
+        return await self._queue.claim(limit=BATCH, lowest=lowest, paused=self.paused.names(self._now_s()))
+
+    async def _rest(self) -> None:
+        """Wait until woken, until the next key is due, or a moment."""
+        due_s = await self._queue.next_due_s(self.paused.names(self._now_s())) if self._in_hand < IN_HAND else None
+        # what is due but was not claimed waits for room, which wakes us
+        wait_s = IDLE_S if due_s is None or due_s <= 0 else min(IDLE_S, due_s)
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _take(self, tasks: asyncio.TaskGroup, name: str, claims: Sequence[Claim]) -> None:
+        """Read a batch of one entity; what needs nothing is cleared at once, the rest gets a task each."""
+        try:
+            if name in LOOKUP_KINDS:
+                for claim in claims:
+                    self._spawn(tasks, name, self._look_up(claim))
+                return
+            entity = self._entities.get(name)
+            if entity is None:
+                # switched off: what is marked now is compared again when it is switched on
+                await self._finish(claims)
+                return
+            await self._adoption.ensure(entity)
+            situations = await self._reader.read(entity, claims)
+        except LeaseLost:
+            return
+        except SyncError as error:
+            await self._failed_batch(name, claims, error)
+            return
+        self.paused.heal(name)
+        quiet = [now for now in situations if isinstance(now.plan, Nothing)]
+        await self._finish([now.claim for now in quiet])
+        for now in quiet:
+            self._observer(name, "unchanged", now.claim)
+        for now in situations:
+            if not isinstance(now.plan, Nothing):
+                self._spawn(tasks, name, self._work(now))
+
+    def _spawn(self, tasks: asyncio.TaskGroup, name: str, task: Coroutine[None, None, None]) -> None:
+        self._in_hand += 1
+        tasks.create_task(task, name=f"reconcile {name}").add_done_callback(self._spawned_ended)
+
+    def _spawned_ended(self, _: asyncio.Task[None]) -> None:
+        self._in_hand -= 1
+        self.wake()
+
+    async def _work(self, now: Situation) -> None:
+        try:
+            done = await self._act(now)
+            self._observer(now.entity.name, done, now.claim)
+        except LeaseLost:
+            log.info("lease.lost", entity=now.entity.name)
+        except SyncError as error:
+            await self._failed(now.claim, error)
+        except psycopg.Error as error:
+            # a lock or statement timeout of one key; a database that is gone fails again right here, and ends the loop
+            await self._failed(now.claim, TransientError(f"the sidecar failed: {readable(error)}"))
+
+    async def _act(self, now: Situation) -> str:
+        match now.plan:
+            case Create() | Update() | Trash() | Restore():
+                return await self._send(now)
+            case Resolve() as plan:
+                await self._effects.resolve(now, plan)
+                return "resolved"
+            case Settle() as plan:
+                await self._effects.settle(now, plan)
+                return "compared"
+            case Later(wait_s):
+                await self._release(now.claim, wait_s, hold_marks=True)
+                return "later"
+            case NotVisible():
+                await self._release(now.claim, not_visible_wait_s(now.claim))
+                return "not_visible"
+            case Park(reason, message):
+                raise PoisonError(reason, message)
+            case Nothing():
+                await self._finish([now.claim])
+                return "unchanged"
+
+    async def _send(self, now: Situation) -> str:
+        """Wait for the turn, look once more if that took long, and send."""
+        try:
+            async with asyncio.timeout(self._queue.lease_s / 2) as patience, self._sink.turn(
+                Priority(now.claim.priority)
+            ) as turn:
+                patience.reschedule(None)
+                if turn.waited_s > STALE_AFTER_S:
+                    claim = await self._queue.renew(now.claim)
+                    (now,) = await self._reader.read(now.entity, [claim])
+                match now.plan:
+                    case Create() as plan:
+                        await self._effects.create(now, plan)
+                        return "created"
+                    case Update() as plan:
+                        await self._effects.update(now, plan)
+                        return "updated"
+                    case Trash() as plan:
+                        await self._effects.trash(now, plan)
+                        return "trashed"
+                    case Restore() as plan:
+                        await self._effects.restore(now, plan)
+                        return "restored"
+                turn.spent = False
+        except TimeoutError:
+            await self._release(now.claim, 0)
+            return "no_turn"
+        except PageTrashed:
+            # outside of the turn: reading the page takes a turn of its own
+            await self._effects.find_out_trashed(now)
+            return "unlinked"
+        return await self._act(now)
+
+    async def _look_up(self, claim: Claim) -> None:
+        try:
+            if not await self._fanout.settle(claim):
+                await self._release(claim, not_visible_wait_s(claim))
+        except LeaseLost:
+            log.info("lease.lost", entity=claim.entity)
+        except SyncError as error:
+            await self._failed(claim, error)
+        except psycopg.Error as error:
+            await self._failed(claim, TransientError(f"the sidecar failed: {readable(error)}"))
+
+    async def _finish(self, claims: Sequence[Claim]) -> None:
+        if not claims:
+            return
+        async with self._pool.connection() as conn:
+            await deliver(conn, [claim.key for claim in claims])
+            await work.finish(conn, claims)
+
+    async def _failed_batch(self, name: str, claims: Sequence[Claim], error: SyncError) -> None:
+        if isinstance(error, PoisonError):
+            # nothing of one key: the whole batch met it, so it is about the entity
+            error = EntityUnavailable(str(error))
+        for claim in claims:
+            await self._failed(claim, error)
+
+    async def _failed(self, claim: Claim, error: SyncError) -> None:
+        """Put the key where its error says: aside for good, back for later, back until its entity heals."""
+        match error:
+            case PoisonError():
+                await self._park(claim, error.reason, str(error))
+            case SourceChanged() | EntityUnavailable() | DatabaseTrashed():
+                self.paused.pause(claim.entity, str(error), self._now_s() + PAUSE_S)
+                await self._release(claim, PAUSE_S)
+            case RateLimited() | SinkUnavailable():
+                await self._release(claim, 0.5)
+            case TransientError() if claim.attempts >= PARK_AFTER and not self._sink_down():
+                await self._park(claim, "kept_failing", str(error))
+            case TransientError():
+                await self._release(claim, backoff_s(claim.attempts), counts=not self._sink_down())
+            case _:
+                raise error
+
+    async def _park(self, claim: Claim, reason: str, message: str) -> None:
+        log.warning("work.parked", entity=claim.entity, reason=reason, attempts=claim.attempts)
+        async with self._pool.connection() as conn:
+            await work.park(conn, claim, reason=reason, message=message)
+        self._observer(claim.entity, "parked", claim)
+
+    async def _release(self, claim: Claim, wait_s: float, *, counts: bool = False, hold_marks: bool = False) -> None:
+        async with self._pool.connection() as conn:
+            await work.release(conn, claim, wait_s=wait_s, counts=counts, hold_marks=hold_marks)
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def not_visible_wait_s(claim: Claim) -> float:
+    """Return when to look again for a commit that is not visible yet: soon at first, seldom when it lasts."""
+    age_s = (datetime.now(UTC) - claim.marked_at).total_seconds()
+    return min(LONGEST_NOT_VISIBLE_S, max(NOT_VISIBLE_S, age_s / 4))
+
+
+def _by_entity(claim: Claim) -> str:
+    return claim.entity

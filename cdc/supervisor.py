@@ -1,0 +1,250 @@
+"""Running: become the active process or stand by, keep capture and reconcile going, stop cleanly.
+
+The one broad `except` of the product is here: whatever ends the active part is judged once (a person must act, or wait
+and try again) and nothing that was not durable is lost by starting over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import psycopg
+import structlog
+from psycopg_pool import PoolTimeout
+
+from cdc import marker
+from cdc.app import Parts, reconciler_of, sink_of
+from cdc.capture import Capture, Gathering, tables
+from cdc.leadership import Leadership, LeadershipLost, LockConnection
+from cdc.reconcile import Reconciler
+from cdc.replication import slot as slots
+from cdc.replication import wal2json
+from cdc.replication.faults import SlotGone
+from cdc.replication.stream import ReplicationStream
+from state.database import readable
+from state.errors import FatalError, SyncError, TransientError
+
+STANDBY_S: Final = 1.0
+SLOT_TIMEOUT_S: Final = 30.0
+DRAIN_S: Final = 7.0
+MARKER_S: Final = 1.0
+LONGEST_WAIT_S: Final = 15.0
+
+log = structlog.get_logger(__name__)
+
+
+class Supervisor:
+    """One `run`: its role, its tasks, and what `/readyz` tells."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._stopping = asyncio.Event()
+        self._reconciler: Reconciler | None = None
+        self.role = "starting"
+        self.streaming = False
+        self.problem: str | None = None
+
+    def stop(self) -> None:
+        """Ask for a clean end: no new work, what is in flight ends."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Run until stopped; raises FatalError when a person must act."""
+        failures = 0
+        leadership = self._parts.leadership()
+        while not self._stopping.is_set():
+            wait_s = STANDBY_S
+            try:
+                async with leadership.attempt() as lock:
+                    if lock is None:
+                        self._set_role("standby")
+                    else:
+                        self._set_role("active")
+                        failures = 0
+                        await self._active(lock)
+            except* FatalError as group:
+                raise _first(group) from None
+            except* (SyncError, psycopg.Error, PoolTimeout, OSError) as group:
+                failures += 1
+                wait_s = _wait_s(failures)
+                self.problem = _described(_first(group))
+                self._set_role("starting")
+                log.warning("active.interrupted", why=self.problem, again_in_s=round(wait_s, 1))
+            await self._wait(wait_s)
+
+    async def readiness(self) -> tuple[bool, Mapping[str, Any]]:
+        """Return whether the process does its part, and what to tell."""
+        told: dict[str, Any] = {"role": self.role}
+        if self.role == "active":
+            told["streaming"] = self.streaming
+            if self._reconciler is not None and self._reconciler.paused.reasons:
+                told["paused"] = dict(self._reconciler.paused.reasons)
+            breaker = self._parts.pacer.breaker
+            if breaker.open:
+                told |= {"degraded": True, "notion": breaker.reason}
+        if self.problem is not None and not self.streaming:
+            told["problem"] = self.problem
+        ready = self.role == "standby" or (self.role == "active" and self.streaming)
+        return ready, told
+
+    async def _active(self, lock: LockConnection) -> None:
+        """Do everything, as the only one, until stopped or something fails."""
+        parts = self._parts
+        sink = await sink_of(parts)
+        freed = await parts.queue.take_over()
+        if freed:
+            log.info("leases.taken_over", leases=freed)
+        await self._warn_of_unbounded_log()
+        await self._mark_changed()
+        reconciler = reconciler_of(parts, sink)
+        self._reconciler = reconciler
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [
+                    tasks.create_task(Leadership.watch(lock), name="watch lock"),
+                    tasks.create_task(self._capture_forever(reconciler.wake), name="capture"),
+                    tasks.create_task(self._mark_forever(reconciler.wake), name="marker"),
+                ]
+                working = tasks.create_task(reconciler.run(), name="reconcile")
+                await self._stopping.wait()
+                reconciler.stop()
+                parts.pacer.send_away()
+                await asyncio.wait([working], timeout=DRAIN_S)
+                for task in (*running, working):
+                    task.cancel()
+        finally:
+            self.streaming = False
+            self._reconciler = None
+
+    async def _capture_forever(self, on_marked: Callable[[], None]) -> None:
+        """Stream, and stream again after every interruption; makes the slot when there is none to read."""
+        failures = 0
+        settings = self._parts.settings
+        while True:
+            try:
+                await self._ensure_slot()
+                gathering = Gathering(
+                    wal2json.Decoder(tables(settings.entities), settings.database.schema), settings.entities
+                )
+                options = wal2json.options(settings.database.schema, tables(settings.entities))
+                stream = ReplicationStream(
+                    settings.direct.dsn, settings.replication_slot, options,
+                    on_keyless=_sweeper(gathering),
+                )
+                async with stream:
+                    self.streaming, self.problem, failures = True, None, 0
+                    log.info("stream.started", slot=settings.replication_slot)
+                    capture = Capture(
+                        self._parts.pool, settings.replication_slot, gathering,
+                        on_marked=on_marked, observer=self._parts.metrics.captured,
+                    )
+                    await capture.run(stream)
+            except* FatalError as group:
+                raise _first(group) from None
+            except* (TransientError, SlotGone, psycopg.Error, PoolTimeout, OSError) as group:
+                self.streaming = False
+                failures += 1
+                self.problem = _described(_first(group))
+                wait_s = _wait_s(failures)
+                log.warning("stream.interrupted", why=self.problem, again_in_s=round(wait_s, 1))
+                await asyncio.sleep(wait_s)
+
+    async def _ensure_slot(self) -> None:
+        """Make the slot when it is missing or lost, and then mark everything: changes before it were not seen.
+
+        What has to be marked is noted before the slot is made, so that dying in between forgets nothing.
+        """
+        settings, pool = self._parts.settings, self._parts.pool
+        async with pool.connection() as conn:
+            found = await slots.inspect(conn, settings.replication_slot)
+            if found is not None and not found.lost:
+                if await marker.due(conn):
+                    await self._mark_all()
+                return
+            await marker.set_due(conn, is_due=True)
+            if found is not None:
+                log.error("slot.lost", slot=settings.replication_slot, hint="Raise max_slot_wal_keep_size.")
+                await slots.drop(conn, settings.replication_slot)
+        await slots.create(settings.direct.dsn, settings.replication_slot, SLOT_TIMEOUT_S)
+        log.info("slot.created", slot=settings.replication_slot)
+        await self._mark_all()
+
+    async def _warn_of_unbounded_log(self) -> None:
+        async with self._parts.pool.connection() as conn:
+            row = await (await conn.execute("show max_slot_wal_keep_size")).fetchone()
+        if row is not None and row[0] == "-1":
+            log.warning(
+                "slot.unbounded",
+                hint="Set max_slot_wal_keep_size: without it a stopped sync lets the log fill the database's disk.",
+            )
+
+    async def _mark_all(self) -> None:
+        await self._parts.marker.start(self._parts.settings.entities)
+        async with self._parts.pool.connection() as conn:
+            await marker.set_due(conn, is_due=False)
+
+    async def _mark_changed(self) -> None:
+        """Mark the entities whose pages would show something else than at the last start."""
+        settings = self._parts.settings
+        now = marker.fingerprints(
+            settings.entities, {entity.name: settings.direction_of(entity) for entity in settings.entities},
+            settings.time_zone,
+        )
+        async with self._parts.pool.connection() as conn:
+            changed = await marker.changed_entities(conn, now)
+        await self._parts.marker.start([entity for entity in settings.entities if entity.name in changed])
+        async with self._parts.pool.connection() as conn:
+            await marker.remember(conn, now)
+
+    async def _mark_forever(self, on_marked: Callable[[], None]) -> None:
+        """Take markings further, ours and those that a command began."""
+        while True:
+            try:
+                marked = await self._parts.marker.step()
+            except TransientError as error:
+                log.warning("marking.interrupted", why=str(error))
+                marked = None
+            if marked is None:
+                await asyncio.sleep(MARKER_S)
+            else:
+                on_marked()
+
+    async def _wait(self, wait_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._stopping.wait()
+
+    def _set_role(self, role: str) -> None:
+        if role != self.role:
+            log.info("role.changed", role=role)
+        self.role = role
+        self._parts.metrics.active.set(role == "active")
+
+
+def _sweeper(gathering: Gathering) -> Callable[[str, str], None]:
+    """Return what to do about a change that the server could not name: compare the whole table."""
+    return lambda table, _: gathering.sweep(table)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first real error of a (nested) group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _described(error: BaseException) -> str:
+    if isinstance(error, psycopg.Error):
+        return f"the database failed: {readable(error)}"
+    if isinstance(error, LeadershipLost | SyncError):
+        return str(error)
+    return type(error).__name__
+
+
+def _wait_s(failures: int) -> float:
+    """Return how long to wait after the nth failure in a row, in seconds."""
+    return min(LONGEST_WAIT_S, 0.2 * 2.0 ** min(failures, 10))

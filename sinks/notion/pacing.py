@@ -1,0 +1,243 @@
+"""How often Notion may be asked: a window that is never overrun, a breaker for outages, live work first.
+
+`Budget` and `Breaker` are pure (the caller owns the clock); `Pacer` is their asyncio shell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from state.changes import Priority
+
+BULK_RESERVE: Final = 0.02
+"""Share of the window that bulk work leaves to live changes."""
+
+FAILURES_TO_OPEN: Final = 3
+PROBE_S: Final = 7.5
+"""While Notion is down it is asked once in this many seconds: eight times a minute."""
+
+LEDGER_BLOCK: Final = 16
+MAX_IN_FLIGHT: Final = 10
+"""Enough to fill the larger window at Notion's usual latency; what an outage can catch unawares is no more."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """At most `limit` requests in any `window_s` seconds (0: no limit of ours).
+
+    Notion's window is fixed but its phase is unknown. A slot is free again one window after its answer came, so that
+    two requests that share a slot reached the server at least one window apart: no phase can see more than `limit`,
+    and with work waiting every window is filled.
+    """
+
+    limit: int
+    window_s: float = 60.0
+    in_flight: int = 0
+    finished_s: deque[float] = field(default_factory=deque)
+
+    def wait_s(self, now_s: float, *, bulk: bool = False) -> float | None:
+        """Return how long until a request may start (0: now), or None: not before one in flight ends."""
+        if self.limit == 0:
+            return 0.0
+        while self.finished_s and self.finished_s[0] + self.window_s <= now_s:
+            self.finished_s.popleft()
+        allowed = self.limit - (int(self.limit * BULK_RESERVE) if bulk else 0)
+        over = self.in_flight + len(self.finished_s) - allowed
+        if over < 0:
+            return 0.0
+        return self.finished_s[over] + self.window_s - now_s if over < len(self.finished_s) else None
+
+    def started(self) -> None:
+        self.in_flight += 1
+
+    def finished(self, now_s: float, *, spent: bool = True) -> None:
+        self.in_flight -= 1
+        if self.limit and spent:
+            self.finished_s.append(now_s)
+
+    def preload(self, now_s: float, age_s: float, requests: int) -> None:
+        """Count requests of an earlier process. Call with falling ages."""
+        if self.limit:
+            self.finished_s.extend([now_s - age_s] * requests)
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Closed while Notion answers; open after a few failures in a row: then one probe at a time, seldom."""
+
+    failures: int = 0
+    not_before_s: float = 0.0
+    reason: str | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.failures >= FAILURES_TO_OPEN
+
+    def wait_s(self, now_s: float, in_flight: int) -> float | None:
+        """Return how long until a request may start (0: now), or None: not before the probe in flight ends."""
+        if self.open and in_flight:
+            return None
+        return max(0.0, self.not_before_s - now_s)
+
+    def succeeded(self) -> None:
+        self.failures = 0
+        self.reason = None
+
+    def failed(self, now_s: float, reason: str, *, asked_s: float = 0.0, at_once: bool = False) -> None:
+        """Count a failure of Notion as a whole; `at_once` opens without waiting for more (a revoked token)."""
+        self.failures = max(self.failures + 1, FAILURES_TO_OPEN if at_once else 0)
+        self.reason = reason
+        if self.open:
+            self.pause(now_s, max(PROBE_S, asked_s))
+        elif asked_s:
+            self.pause(now_s, asked_s)
+
+    def pause(self, now_s: float, wait_s: float) -> None:
+        """Nobody asks anything for `wait_s`."""
+        self.not_before_s = max(self.not_before_s, now_s + wait_s)
+
+
+class Ledger(Protocol):
+    """Where the use of the window outlives the process (`state.settings.RequestLedger`)."""
+
+    async def take(self, requests: int) -> None:
+        """Note, durably, that up to `requests` requests are about to be sent."""
+        ...
+
+    async def taken(self) -> tuple[tuple[float, int], ...]:
+        """Return (age in seconds, requests) of the last window, oldest first."""
+        ...
+
+
+@dataclass(slots=True)
+class Turn:
+    """Leave to send one request. `spent` is set to False by a holder that found nothing to send."""
+
+    waited_s: float
+    spent: bool = True
+
+
+class Pacer:
+    """Hands out turns to send one request each: live before manual before backfill, first come first served within."""
+
+    def __init__(
+        self,
+        requests_per_minute: int,
+        *,
+        window_s: float = 60.0,
+        ledger: Ledger | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.budget = Budget(requests_per_minute, window_s)
+        self.breaker = Breaker()
+        self._ledger = ledger
+        self._clock = clock
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._arrivals = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._noted = 0
+        self._note_lock = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Count what earlier processes sent within the window."""
+        if self._ledger is not None and self.budget.limit:
+            for age_s, requests in await self._ledger.taken():
+                self.budget.preload(self._clock(), max(0.0, age_s - 1.0), requests)
+
+    @asynccontextmanager
+    async def turn(self, priority: Priority) -> AsyncIterator[Turn]:
+        """Wait for leave to send one request; holds it until the block ends."""
+        asked_s = self._clock()
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._arrivals += 1
+        heapq.heappush(self._waiters, (int(priority), self._arrivals, granted))
+        self._pump()
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                self._end(spent=False)
+            raise
+        turn = Turn(0.0)
+        try:
+            await self._note()
+            turn.waited_s = self._clock() - asked_s
+            yield turn
+        finally:
+            self._end(spent=turn.spent)
+
+    def succeeded(self) -> None:
+        """Notion answered: an outage, if there was one, is over."""
+        self.breaker.succeeded()
+        self._pump()
+
+    def failed(self, reason: str, *, asked_s: float = 0.0, at_once: bool = False) -> None:
+        """Notion as a whole failed; its own wait counts when it is longer than ours."""
+        self.breaker.failed(self._clock(), reason, asked_s=asked_s, at_once=at_once)
+
+    def pause(self, wait_s: float) -> None:
+        """Notion asked everybody to wait."""
+        self.breaker.pause(self._clock(), wait_s)
+
+    def send_away(self) -> None:
+        """Cancel everybody who waits for a turn; who has one keeps it."""
+        for _, _, granted in self._waiters:
+            granted.cancel()
+        self._waiters.clear()
+
+    @property
+    def pause_left_s(self) -> float:
+        """How long everything still has to wait."""
+        return max(0.0, self.breaker.not_before_s - self._clock())
+
+    def _end(self, *, spent: bool) -> None:
+        self.budget.finished(self._clock(), spent=spent)
+        self._pump()
+
+    def _wait_s(self, priority: int) -> float | None:
+        if self.budget.in_flight >= MAX_IN_FLIGHT:
+            return None
+        now_s = self._clock()
+        waits = (
+            self.breaker.wait_s(now_s, self.budget.in_flight),
+            self.budget.wait_s(now_s, bulk=priority >= Priority.BACKFILL),
+        )
+        return None if None in waits else max(wait for wait in waits if wait is not None)
+
+    def _pump(self) -> None:
+        """Grant every turn that is due, best first; set the timer for the next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiters:
+            priority, _, granted = self._waiters[0]
+            if granted.done():
+                heapq.heappop(self._waiters)
+                continue
+            wait_s = self._wait_s(priority)
+            if wait_s is None:
+                return
+            if wait_s > 0:
+                self._timer = asyncio.get_running_loop().call_later(wait_s, self._pump)
+                return
+            heapq.heappop(self._waiters)
+            self.budget.started()
+            granted.set_result(None)
+
+    async def _note(self) -> None:
+        """Write ahead, in blocks, that requests are sent: a killed process must not forget them."""
+        if self._ledger is None or not self.budget.limit:
+            return
+        async with self._note_lock:
+            if self._noted == 0:
+                block = min(LEDGER_BLOCK, len(self._waiters) + 1)
+                await self._ledger.take(block)
+                self._noted = block
+            self._noted -= 1

@@ -1,0 +1,71 @@
+"""Connections to the sidecar: the schema is the search path, so that its SQL can be read as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import AsyncConnectionPool
+
+from state.errors import TransientError
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+Pool = AsyncConnectionPool[Connection]
+
+CONNECT_TIMEOUT_S = 10
+
+
+def conninfo(
+    dsn: str, *, schema: str, application_name: str, statement_timeout_s: float, read_only: bool = False
+) -> str:
+    """Return `dsn` with the session settings that every connection of ours needs."""
+    settings = {
+        "search_path": f'"{schema}",pg_catalog',
+        "timezone": "UTC",
+        "statement_timeout": f"{int(statement_timeout_s * 1000)}ms",
+        "lock_timeout": f"{int(statement_timeout_s * 500)}ms",
+        "idle_in_transaction_session_timeout": "60s",
+        # the queue is what the slot is acknowledged on: a commit that can vanish would lose changes
+        "synchronous_commit": "local",
+        "default_transaction_read_only": "on" if read_only else "off",
+    }
+    options = " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
+    return make_conninfo(
+        dsn, options=options, application_name=application_name, connect_timeout=CONNECT_TIMEOUT_S,
+        client_encoding="utf8",
+    )
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+@asynccontextmanager
+async def open_pool(info: str, *, name: str, max_size: int) -> AsyncIterator[Pool]:
+    """Open a pool of autocommit connections; fails at once when the database can't be reached."""
+    pool: Pool = AsyncConnectionPool(
+        info, kwargs={"autocommit": True}, min_size=1, max_size=max_size, name=name, open=False, timeout=30,
+        check=AsyncConnectionPool.check_connection,
+    )
+    try:
+        await pool.open(wait=True, timeout=CONNECT_TIMEOUT_S)
+    except psycopg.Error as error:
+        await pool.close()
+        raise unreachable(error) from None
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+def unreachable(error: Exception) -> TransientError:
+    """Translate a failed connection. The driver's text is left out: it may quote the DSN."""
+    return TransientError(f"the database can't be reached ({type(error).__name__})")
+
+
+def readable(error: psycopg.Error) -> str:
+    """Return what may be said of a database error: its SQLSTATE and class; never its text, which may hold values."""
+    return f"{type(error).__name__} (SQLSTATE {error.sqlstate or 'none'})"

@@ -1,0 +1,35 @@
+"""The error vocabulary: errors are grouped by what the caller should do, not by where they arose."""
+
+from __future__ import annotations
+
+
+class SyncError(Exception):
+    """Any failure this product names itself. Messages never hold row values, tokens or DSNs."""
+
+
+class TransientError(SyncError):
+    """Wait and try again; nothing was lost."""
+
+
+class RateLimited(TransientError):
+    """The other side asked us to wait `retry_after_s` seconds."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class PoisonError(SyncError):
+    """This one piece of work can never succeed as it is: set it aside with its reason and go on."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class FatalError(SyncError):
+    """Stop; a person must act. `hint` is one imperative sentence that says how."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint

@@ -1,0 +1,219 @@
+"""Links: which Notion page belongs to which row, and what both sides were last seen to agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, LiteralString
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from state.changes import PageId
+from state.database import Connection
+from state.merge import Base, Json, base_from_json, base_to_json
+
+LOAD: Final[LiteralString] = """
+select
+    "entityType" as entity_type, "systemId" as system_id, "notionPageId" as page_id, "pageState" as state,
+    "syncDirection" as direction, "intendedAt" as intended_at, base as base_json, pushing, "leftOut" as left_out,
+    "sentAt" as sent_at, "sendIntervalS" as send_interval_s, clock_timestamp() as read_at
+from "NotionSyncMapping"
+where "entityType" = %(entity_type)s and "systemId" = any (%(ids)s)
+"""
+
+PAGES_OF: Final[LiteralString] = """
+select "systemId", "notionPageId" from "NotionSyncMapping"
+where "entityType" = %(entity_type)s and "systemId" = any (%(ids)s) and "pageState" = 'live'
+"""
+
+INTEND: Final[LiteralString] = """
+insert into "NotionSyncMapping" as m (
+    "entityType", "systemId", "notionDatabaseId", "syncDirection", "pageState", "intendedAt")
+values (%(entity_type)s, %(system_id)s, %(database_id)s, %(direction)s, 'intended', clock_timestamp())
+on conflict ("entityType", "systemId") do update set
+    "pageState" = 'intended', "intendedAt" = clock_timestamp(), "notionPageId" = null, base = '{}', pushing = null
+"""
+
+DROP_INTENT: Final[LiteralString] = """
+delete from "NotionSyncMapping"
+where "entityType" = %(entity_type)s and "systemId" = %(system_id)s and "pageState" = 'intended'
+"""
+
+# The page of a link is set by the worker that holds the key; a page that another link holds is refused by the
+# unique constraint, which is what keeps a copied System ID from moving a page to another person.
+STORE: Final[LiteralString] = """
+insert into "NotionSyncMapping" as m (
+    "entityType", "systemId", "notionPageId", "notionDatabaseId", "syncDirection", "pageState", "lastSyncedAt", base,
+    "leftOut", "sentAt", "sendIntervalS", "pageEditedAt")
+values (
+    %(entity_type)s, %(system_id)s, %(page_id)s, %(database_id)s, %(direction)s, %(state)s, clock_timestamp(), %(base)s,
+    %(left_out)s, case when %(sent)s then clock_timestamp() end, %(send_interval_s)s, %(edited_at)s)
+on conflict ("entityType", "systemId") do update set
+    "notionPageId" = excluded."notionPageId",
+    "notionDatabaseId" = excluded."notionDatabaseId",
+    "syncDirection" = excluded."syncDirection",
+    "pageState" = excluded."pageState",
+    "lastSyncedAt" = excluded."lastSyncedAt",
+    "intendedAt" = null,
+    base = excluded.base,
+    pushing = null,
+    "leftOut" = excluded."leftOut",
+    "sentAt" = coalesce(excluded."sentAt", m."sentAt"),
+    "sendIntervalS" = excluded."sendIntervalS",
+    "pageEditedAt" = coalesce(excluded."pageEditedAt", m."pageEditedAt")
+"""
+
+PUSHING: Final[LiteralString] = """
+update "NotionSyncMapping" set pushing = %(pushing)s
+where "entityType" = %(entity_type)s and "systemId" = %(system_id)s
+"""
+
+# A tombstone keeps ids only
+SET_STATE: Final[LiteralString] = """
+update "NotionSyncMapping" set
+    "pageState" = %(state)s,
+    base = case when %(state)s = 'trashed' then '{}' else base end,
+    pushing = case when %(state)s = 'trashed' then null else pushing end,
+    "leftOut" = case when %(state)s = 'trashed' then '{}' else "leftOut" end,
+    "lastSyncedAt" = clock_timestamp()
+where "entityType" = %(entity_type)s and "systemId" = %(system_id)s
+"""
+
+# A page that was found with the row's System ID; a link that stands already is not touched
+ADOPT: Final[LiteralString] = """
+insert into "NotionSyncMapping" as m ("entityType", "systemId", "notionPageId", "notionDatabaseId", "syncDirection",
+    "pageState", base)
+select %(entity_type)s, %(system_id)s, %(page_id)s, %(database_id)s, %(direction)s, %(state)s, %(base)s
+where not exists (
+    select 1 from "NotionSyncMapping" where "notionPageId" = %(page_id)s
+)
+on conflict ("entityType", "systemId") do update set
+    "notionPageId" = excluded."notionPageId", "pageState" = excluded."pageState", base = excluded.base,
+    "intendedAt" = null, pushing = null
+where m."pageState" = 'intended'
+"""
+
+COUNT: Final[LiteralString] = """
+select "entityType", "pageState", count(*) from "NotionSyncMapping" group by 1, 2
+"""
+
+
+class PageState(StrEnum):
+    """Where a link's page stands, see 001_sidecar.sql."""
+
+    INTENDED = "intended"
+    LIVE = "live"
+    TRASHED = "trashed"
+    UNLINKED = "unlinked"
+    AMBIGUOUS = "ambiguous"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One row of "NotionSyncMapping" as it stood at `read_at` (the database's clock)."""
+
+    entity_type: str
+    system_id: str
+    page_id: PageId | None
+    state: str
+    direction: str
+    intended_at: datetime | None
+    base_json: Mapping[str, Any]
+    pushing: Mapping[str, Json] | None
+    left_out: Mapping[str, str]
+    sent_at: datetime | None
+    send_interval_s: float
+    read_at: datetime
+
+    @property
+    def base(self) -> Base:
+        return base_from_json(self.base_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a link becomes after Notion's answer was observed."""
+
+    page_id: PageId
+    database_id: str
+    direction: str
+    base: Base
+    left_out: Mapping[str, str]
+    sent: bool                    # a write was sent now (it counts towards the pace of a hot key)
+    send_interval_s: float
+    edited_at: datetime | None    # the page's last_edited_time, floored to the minute by Notion
+
+
+async def load(conn: Connection, entity_type: str, ids: Sequence[str]) -> Mapping[str, Link]:
+    """Return the links of these rows by system id; rows without one are left out."""
+    async with conn.cursor(row_factory=class_row(Link)) as cursor:
+        await cursor.execute(LOAD, {"entity_type": entity_type, "ids": list(ids)})
+        return {link.system_id: link for link in await cursor.fetchall()}
+
+
+async def pages_of(conn: Connection, entity_type: str, ids: Sequence[str]) -> Mapping[str, PageId]:
+    """Return the live pages of these rows by system id."""
+    cursor = await conn.execute(PAGES_OF, {"entity_type": entity_type, "ids": list(ids)})
+    return {row[0]: PageId(row[1]) for row in await cursor.fetchall()}
+
+
+async def intend(conn: Connection, entity_type: str, system_id: str, *, database_id: str, direction: str) -> None:
+    """Store, before a create is sent, that it is about to be: from now on its outcome is unknown until observed."""
+    await conn.execute(
+        INTEND,
+        {"entity_type": entity_type, "system_id": system_id, "database_id": database_id, "direction": direction},
+    )
+
+
+async def drop_intent(conn: Connection, entity_type: str, system_id: str) -> None:
+    """Forget an intent whose create is known not to have happened."""
+    await conn.execute(DROP_INTENT, {"entity_type": entity_type, "system_id": system_id})
+
+
+async def store_pushing(conn: Connection, entity_type: str, system_id: str, pushing: Mapping[str, Json]) -> None:
+    """Store the values of a write that is about to be sent."""
+    await conn.execute(
+        PUSHING, {"entity_type": entity_type, "system_id": system_id, "pushing": Jsonb(dict(pushing))}
+    )
+
+
+async def settle(conn: Connection, entity_type: str, system_id: str, settled: Settled) -> None:
+    """Store an observed agreement. Runs in the transaction that clears the work and writes the audit line."""
+    await conn.execute(
+        STORE,
+        {
+            "entity_type": entity_type, "system_id": system_id, "page_id": settled.page_id,
+            "database_id": settled.database_id, "direction": settled.direction, "state": PageState.LIVE.value,
+            "base": Jsonb(base_to_json(settled.base)), "left_out": Jsonb(dict(settled.left_out)), "sent": settled.sent,
+            "send_interval_s": settled.send_interval_s, "edited_at": settled.edited_at,
+        },
+    )
+
+
+async def adopt(
+    conn: Connection, entity_type: str, system_id: str, *, page_id: PageId | None, database_id: str, direction: str,
+    state: PageState, base: Base,
+) -> bool:
+    """Link a page that was found by its System ID; False when the row or the page has a link already."""
+    cursor = await conn.execute(
+        ADOPT,
+        {
+            "entity_type": entity_type, "system_id": system_id, "page_id": page_id, "database_id": database_id,
+            "direction": direction, "state": state.value, "base": Jsonb(base_to_json(base)),
+        },
+    )
+    return cursor.rowcount == 1
+
+
+async def set_state(conn: Connection, entity_type: str, system_id: str, state: PageState) -> None:
+    """Move the link to another state, keeping its page id."""
+    await conn.execute(SET_STATE, {"entity_type": entity_type, "system_id": system_id, "state": state.value})
+
+
+async def count(conn: Connection) -> Mapping[tuple[str, str], int]:
+    """Return the number of links by (entity type, page state)."""
+    cursor = await conn.execute(COUNT)
+    return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}

@@ -1,0 +1,117 @@
+"""What pages show of other rows: names seen (as digests), and relations that wait for their target's page."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Final, LiteralString
+
+from state.changes import Key
+from state.database import Connection
+
+SEED: Final[LiteralString] = """
+insert into lookup_seen (kind, system_id, digest)
+select kind, system_id, digest
+from unnest(%(kinds)s::text[], %(ids)s::text[], %(digests)s::bytea[]) as s (kind, system_id, digest)
+order by kind, system_id
+on conflict (kind, system_id) do nothing
+"""
+
+SEEN: Final[LiteralString] = """
+select s.kind, s.system_id, s.digest
+from lookup_seen s
+join unnest(%(kinds)s::text[], %(ids)s::text[]) as k (kind, system_id) using (kind, system_id)
+"""
+
+REMEMBER: Final[LiteralString] = """
+insert into lookup_seen (kind, system_id, digest) values (%(kind)s, %(system_id)s, %(digest)s)
+on conflict (kind, system_id) do update set digest = excluded.digest
+"""
+
+# Both the child that finds no page and the target that gets one take this lock around look and write, so that the
+# child is either seen waiting or sees the page.
+LOCK_TARGET: Final[LiteralString] = (
+    "select pg_advisory_xact_lock(hashtextextended('mapable-cdc relation ' || %(entity)s || ' ' || %(system_id)s, 0))"
+)
+
+WAIT_FOR: Final[LiteralString] = """
+insert into pending_relation (target_entity, target_id, entity, system_id)
+values (%(target_entity)s, %(target_id)s, %(entity)s, %(system_id)s)
+on conflict do nothing
+"""
+
+AWAITED: Final[LiteralString] = """
+select distinct p.target_entity, p.target_id
+from pending_relation p
+join unnest(%(entities)s::text[], %(ids)s::text[]) as k (entity, system_id)
+    on p.target_entity = k.entity and p.target_id = k.system_id
+"""
+
+TAKE_WAITING: Final[LiteralString] = """
+delete from pending_relation where target_entity = %(entity)s and target_id = %(system_id)s
+returning entity, system_id
+"""
+
+STOP_WAITING: Final[LiteralString] = """
+delete from pending_relation where entity = %(entity)s and system_id = %(system_id)s
+"""
+
+
+def digest(shown: str | None) -> bytes:
+    """Return what is remembered of a shown name: enough to see it change, not enough to read it."""
+    return hashlib.sha256(b"\0" if shown is None else b"\1" + shown.encode("utf-8", "surrogatepass")).digest()
+
+
+async def seed(conn: Connection, shown: Mapping[Key, bytes]) -> Mapping[Key, bytes]:
+    """Remember names that are about to be shown, where none is remembered; return what is remembered of all of them."""
+    if not shown:
+        return {}
+    arguments = {
+        "kinds": [key.entity for key in shown],
+        "ids": [key.system_id for key in shown],
+        "digests": list(shown.values()),
+    }
+    await conn.execute(SEED, arguments)
+    cursor = await conn.execute(SEEN, arguments)
+    return {Key(row[0], row[1]): bytes(row[2]) for row in await cursor.fetchall()}
+
+
+async def remember(conn: Connection, key: Key, value: bytes) -> None:
+    """Remember the name that dependents were marked for."""
+    await conn.execute(REMEMBER, {"kind": key.entity, "system_id": key.system_id, "digest": value})
+
+
+async def lock_targets(conn: Connection, targets: Iterable[Key]) -> None:
+    """Serialise with everybody who waits for, or delivers, the pages of `targets`; until the transaction ends."""
+    for target in sorted(targets):
+        await conn.execute(LOCK_TARGET, {"entity": target.entity, "system_id": target.system_id})
+
+
+async def wait_for(conn: Connection, key: Key, targets: Iterable[Key]) -> None:
+    """Record that `key` is to be marked again when one of `targets` gets a page; replaces what it waited for before."""
+    await conn.execute(STOP_WAITING, {"entity": key.entity, "system_id": key.system_id})
+    for target in sorted(targets):
+        await conn.execute(
+            WAIT_FOR,
+            {
+                "target_entity": target.entity, "target_id": target.system_id,
+                "entity": key.entity, "system_id": key.system_id,
+            },
+        )
+
+
+async def awaited(conn: Connection, targets: Iterable[Key]) -> tuple[Key, ...]:
+    """Return those of `targets` whose page somebody waits for."""
+    keys = sorted(targets)
+    if not keys:
+        return ()
+    cursor = await conn.execute(
+        AWAITED, {"entities": [key.entity for key in keys], "ids": [key.system_id for key in keys]}
+    )
+    return tuple(Key(row[0], row[1]) for row in await cursor.fetchall())
+
+
+async def take_waiting(conn: Connection, target: Key) -> tuple[Key, ...]:
+    """Return, and stop recording, the keys that wait for the page of `target`."""
+    cursor = await conn.execute(TAKE_WAITING, {"entity": target.entity, "system_id": target.system_id})
+    return tuple(Key(row[0], row[1]) for row in await cursor.fetchall())

@@ -1,0 +1,114 @@
+"""Small facts that outlive a process: where the databases are, how much of the request window is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, LiteralString
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from state.database import Connection, Pool
+
+DATA_SOURCES: Final[LiteralString] = """
+select entity, database_id, data_source_id, properties, scanned_at from data_source
+"""
+
+SAVE_DATA_SOURCE: Final[LiteralString] = """
+insert into data_source as d (entity, database_id, data_source_id, properties)
+values (%(entity)s, %(database_id)s, %(data_source_id)s, %(properties)s)
+on conflict (entity) do update set
+    database_id = excluded.database_id,
+    data_source_id = excluded.data_source_id,
+    properties = excluded.properties,
+    scanned_at = case when d.data_source_id = excluded.data_source_id then d.scanned_at end
+"""
+
+SCANNED: Final[LiteralString] = "update data_source set scanned_at = clock_timestamp() where entity = %(entity)s"
+
+GET: Final[LiteralString] = "select value from setting where name = %(name)s"
+
+PUT: Final[LiteralString] = """
+insert into setting (name, value) values (%(name)s, %(value)s)
+on conflict (name) do update set value = excluded.value
+"""
+
+TAKE_REQUESTS: Final[LiteralString] = "insert into request_window (requests) values (%(requests)s)"
+
+PRUNE_REQUESTS: Final[LiteralString] = """
+delete from request_window where taken_at < clock_timestamp() - make_interval(secs => %(window_s)s)
+"""
+
+TAKEN_REQUESTS: Final[LiteralString] = """
+select extract(epoch from clock_timestamp() - taken_at)::float8, requests
+from request_window
+where taken_at > clock_timestamp() - make_interval(secs => %(window_s)s)
+order by taken_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """Where an entity's pages live in Notion, and the ids of its properties by field key."""
+
+    entity: str
+    database_id: str
+    data_source_id: str
+    properties: Mapping[str, str]
+    scanned_at: datetime | None = None
+
+
+async def data_sources(conn: Connection) -> Mapping[str, DataSource]:
+    """Return the known data sources by entity."""
+    async with conn.cursor(row_factory=class_row(DataSource)) as cursor:
+        await cursor.execute(DATA_SOURCES)
+        return {source.entity: source for source in await cursor.fetchall()}
+
+
+async def save_data_source(conn: Connection, source: DataSource) -> None:
+    """Store where an entity lives; another data source than before has to be looked through again."""
+    await conn.execute(
+        SAVE_DATA_SOURCE,
+        {
+            "entity": source.entity, "database_id": source.database_id, "data_source_id": source.data_source_id,
+            "properties": Jsonb(dict(source.properties)),
+        },
+    )
+
+
+async def scanned(conn: Connection, entity: str) -> None:
+    """Note that the entity's existing pages were looked through."""
+    await conn.execute(SCANNED, {"entity": entity})
+
+
+async def get(conn: Connection, name: str) -> Any:
+    """Return a setting's JSON value, or None."""
+    row = await (await conn.execute(GET, {"name": name})).fetchone()
+    return row[0] if row is not None else None
+
+
+async def put(conn: Connection, name: str, value: object) -> None:
+    """Store a setting."""
+    await conn.execute(PUT, {"name": name, "value": Jsonb(value)})
+
+
+class RequestLedger:
+    """Requests of the last window, so that a restart does not overrun Notion's limit."""
+
+    def __init__(self, pool: Pool, window_s: float) -> None:
+        self._pool = pool
+        self._window_s = window_s
+
+    async def take(self, requests: int) -> None:
+        """Note that up to `requests` requests are about to be sent."""
+        async with self._pool.connection() as conn:
+            await conn.execute(TAKE_REQUESTS, {"requests": requests})
+
+    async def taken(self) -> tuple[tuple[float, int], ...]:
+        """Return (age in seconds, requests) of what may have been sent within the last window; drops what is older."""
+        async with self._pool.connection() as conn:
+            await conn.execute(PRUNE_REQUESTS, {"window_s": self._window_s})
+            rows = await (await conn.execute(TAKEN_REQUESTS, {"window_s": self._window_s})).fetchall()
+        return tuple((age_s, requests) for age_s, requests in rows)

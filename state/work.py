@@ -1,0 +1,344 @@
+"""The work queue: which keys may differ between the two sides. One row a key, durable, bounded by the number of rows.
+
+Every mark takes a fresh `gen`. A worker claims (its own transaction), reads both sides, acts, and clears in the
+transaction that stores the new base, only where `gen` and `fence` are still the ones it claimed: a newer mark
+survives, and a worker that lost its lease writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, LiteralString
+
+from psycopg.rows import class_row
+
+from state.changes import Key, Lsn, Priority, Reason
+from state.database import Connection, Pool
+from state.errors import SyncError
+
+# A 32-bit xid from the log gets its epoch from this server's newest xid: the nearest one, since a decoded
+# transaction is recent. It may lie above the snapshot's xmax while its commit waits for a synchronous standby.
+MARK: Final[LiteralString] = """
+with now_xid as (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax),
+marks as (
+    select entity, system_id, xid32
+    from unnest(%(entities)s::text[], %(ids)s::text[], %(xids)s::bigint[]) as m (entity, system_id, xid32)
+)
+insert into work as w (entity, system_id, reasons, priority, xid)
+select
+    m.entity, m.system_id, %(reasons)s, %(priority)s,
+    (n.xmax + ((m.xid32 - n.xmax %% 4294967296 + 6442450944) %% 4294967296 - 2147483648))::text::xid8
+from marks m cross join now_xid n
+-- sorted: two writers that upsert the same keys must take their locks in the same order
+order by m.entity, m.system_id
+on conflict (entity, system_id) do update set
+    gen = excluded.gen,
+    reasons = w.reasons | excluded.reasons,
+    priority = least(w.priority, excluded.priority),
+    xid = coalesce(excluded.xid, w.xid),
+    -- a claimed key stays with its worker: due_at is then the end of the lease
+    due_at = case when w.fence is null then greatest(least(w.due_at, excluded.due_at), w.not_before) else w.due_at end
+"""
+
+MARK_LINKED: Final[LiteralString] = """
+insert into work as w (entity, system_id, reasons, priority)
+select %(entity)s, "systemId", %(reasons)s, %(priority)s
+from "NotionSyncMapping"
+where "entityType" = %(entity_type)s and "systemId" > %(after)s
+order by "systemId"
+limit %(limit)s
+on conflict (entity, system_id) do update set
+    gen = excluded.gen,
+    reasons = w.reasons | excluded.reasons,
+    priority = least(w.priority, excluded.priority),
+    due_at = case when w.fence is null then greatest(least(w.due_at, excluded.due_at), w.not_before) else w.due_at end
+returning w.system_id
+"""
+
+CLAIM: Final[LiteralString] = """
+with due as (
+    select entity, system_id
+    from work
+    where due_at <= clock_timestamp()
+      and priority <= %(lowest)s
+      and entity <> all (%(paused)s::text[])
+    order by priority, due_at
+    limit %(limit)s
+    for update skip locked
+)
+update work w set
+    fence = nextval('work_fence'),
+    due_at = clock_timestamp() + make_interval(secs => %(lease_s)s),
+    attempts = w.attempts + 1
+from due
+where w.entity = due.entity and w.system_id = due.system_id
+returning w.entity, w.system_id, w.gen, w.reasons, w.priority, w.fence, w.attempts, w.xid::text as xid, w.marked_at
+"""
+
+RENEW: Final[LiteralString] = """
+update work set due_at = clock_timestamp() + make_interval(secs => %(lease_s)s)
+where entity = %(entity)s and system_id = %(system_id)s and fence = %(fence)s
+returning entity, system_id, gen, reasons, priority, fence, attempts, xid::text as xid, marked_at
+"""
+
+CLEAR: Final[LiteralString] = """
+delete from work
+where entity = %(entity)s and system_id = %(system_id)s and fence = %(fence)s and gen = %(gen)s
+"""
+
+# Locks in key order, as capture's upserts do: a bulk delete in any order could deadlock with them
+HOLD_MANY: Final[LiteralString] = """
+select 1 from work w
+join unnest(%(entities)s::text[], %(ids)s::text[], %(fences)s::bigint[]) as c (entity, system_id, fence)
+    on w.entity = c.entity and w.system_id = c.system_id and w.fence = c.fence
+order by w.entity, w.system_id
+for update of w
+"""
+
+CLEAR_MANY: Final[LiteralString] = """
+delete from work w
+using unnest(%(entities)s::text[], %(ids)s::text[], %(fences)s::bigint[], %(gens)s::bigint[])
+    as c (entity, system_id, fence, gen)
+where w.entity = c.entity and w.system_id = c.system_id and w.fence = c.fence and w.gen = c.gen
+"""
+
+# A newer mark came while we worked: the key goes back, and at once
+GIVE_BACK_MANY: Final[LiteralString] = """
+update work w set fence = null, attempts = 0, due_at = greatest(clock_timestamp(), w.not_before)
+from unnest(%(entities)s::text[], %(ids)s::text[], %(fences)s::bigint[]) as c (entity, system_id, fence)
+where w.entity = c.entity and w.system_id = c.system_id and w.fence = c.fence
+"""
+
+# Only by the process that just became the active one: whoever held these leases is gone, or fenced off by this
+TAKE_OVER: Final[LiteralString] = """
+update work set fence = null, due_at = greatest(clock_timestamp(), not_before) where fence is not null
+"""
+
+HOLD: Final[LiteralString] = """
+select 1 from work
+where entity = %(entity)s and system_id = %(system_id)s and fence = %(fence)s
+for update
+"""
+
+RELEASE: Final[LiteralString] = """
+update work set
+    fence = null,
+    due_at = clock_timestamp() + make_interval(secs => %(wait_s)s),
+    not_before = case when %(hold)s then clock_timestamp() + make_interval(secs => %(wait_s)s) else not_before end,
+    attempts = case when %(counts)s then attempts else attempts - 1 end
+where entity = %(entity)s and system_id = %(system_id)s and fence = %(fence)s
+"""
+
+PARK: Final[LiteralString] = """
+insert into parked as p (entity, system_id, reason, message, attempts)
+values (%(entity)s, %(system_id)s, %(reason)s, %(message)s, %(attempts)s)
+on conflict (entity, system_id) do update set
+    reason = excluded.reason, message = excluded.message, attempts = excluded.attempts, parked_at = excluded.parked_at
+"""
+
+UNPARK: Final[LiteralString] = """
+delete from parked p
+using unnest(%(entities)s::text[], %(ids)s::text[]) as c (entity, system_id)
+where p.entity = c.entity and p.system_id = c.system_id
+"""
+
+NEXT_DUE: Final[LiteralString] = """
+select extract(epoch from min(due_at) - clock_timestamp())::float8 from work where entity <> all (%(paused)s::text[])
+"""
+
+DEPTH: Final[LiteralString] = """
+select priority, count(*), extract(epoch from clock_timestamp() - min(marked_at))::float8 from work group by priority
+"""
+
+PARKED: Final[LiteralString] = """
+select entity, system_id, reason, message, attempts, parked_at
+from parked
+where %(entity)s::text is null or entity = %(entity)s
+order by parked_at
+limit %(limit)s
+"""
+
+SAVE_POSITION: Final[LiteralString] = """
+insert into stream_position as p (slot, position) values (%(slot)s, '0/0'::pg_lsn + %(lsn)s::numeric)
+on conflict (slot) do update
+-- greatest(): a late writer may replay work; moving back would hide that it had been done
+set position = greatest(p.position, excluded.position)
+"""
+
+
+class LeaseLost(SyncError):
+    """Another worker owns the key now; nothing of ours may be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One key a worker holds until its lease ends."""
+
+    entity: str
+    system_id: str
+    gen: int
+    reasons: int
+    priority: int
+    fence: int
+    attempts: int
+    xid: str | None
+    marked_at: datetime
+
+    @property
+    def key(self) -> Key:
+        return Key(self.entity, self.system_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Work that can't succeed as it is, and why."""
+
+    entity: str
+    system_id: str
+    reason: str
+    message: str
+    attempts: int
+    parked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much work of one priority waits, and since when."""
+
+    keys: int
+    oldest_age_s: float
+
+
+async def mark(
+    conn: Connection, keys: Mapping[Key, int | None], *, reason: Reason, priority: Priority
+) -> None:
+    """Mark `keys` dirty. The value is the 32-bit xid of the source transaction; None: there is none to wait for."""
+    if not keys:
+        return
+    await conn.execute(
+        MARK,
+        {
+            "entities": [key.entity for key in keys],
+            "ids": [key.system_id for key in keys],
+            "xids": list(keys.values()),
+            "reasons": int(reason),
+            "priority": int(priority),
+        },
+    )
+
+
+async def mark_linked(
+    conn: Connection, *, entity: str, entity_type: str, after: str, limit: int, reason: Reason, priority: Priority
+) -> tuple[str, ...]:
+    """Mark the next `limit` links of an entity after the id `after` in key order; return the ids marked."""
+    cursor = await conn.execute(
+        MARK_LINKED,
+        {
+            "entity": entity, "entity_type": entity_type, "after": after, "limit": limit,
+            "reasons": int(reason), "priority": int(priority),
+        },
+    )
+    return tuple(row[0] for row in await cursor.fetchall())
+
+
+async def save_position(conn: Connection, slot: str, lsn: Lsn) -> None:
+    """Store how far the log is in the queue. Never moves backwards."""
+    await conn.execute(SAVE_POSITION, {"slot": slot, "lsn": lsn})
+
+
+async def hold(conn: Connection, claim: Claim) -> None:
+    """Lock the claimed key for the rest of the transaction; raises LeaseLost when it is no longer ours."""
+    cursor = await conn.execute(HOLD, _own(claim))
+    if await cursor.fetchone() is None:
+        raise LeaseLost(f"the lease of {claim.entity} was taken over")
+
+
+async def finish(conn: Connection, claims: Sequence[Claim]) -> None:
+    """Clear what nobody marked meanwhile and give the rest back, due at once. Clears their parked entries."""
+    if not claims:
+        return
+    columns = {
+        "entities": [claim.entity for claim in claims],
+        "ids": [claim.system_id for claim in claims],
+        "fences": [claim.fence for claim in claims],
+        "gens": [claim.gen for claim in claims],
+    }
+    async with conn.transaction():
+        await conn.execute(HOLD_MANY, columns)
+        await conn.execute(CLEAR_MANY, columns)
+        await conn.execute(GIVE_BACK_MANY, columns)
+        await conn.execute(UNPARK, columns)
+
+
+async def release(conn: Connection, claim: Claim, *, wait_s: float, counts: bool, hold_marks: bool = False) -> None:
+    """Give the key back, due in `wait_s`. `counts`: it failed. `hold_marks`: a new mark makes it due no earlier."""
+    await conn.execute(RELEASE, {**_own(claim), "wait_s": wait_s, "counts": counts, "hold": hold_marks})
+
+
+async def park(conn: Connection, claim: Claim, *, reason: str, message: str) -> None:
+    """Set the key aside with its reason; a mark that came meanwhile stays in the queue."""
+    async with conn.transaction():
+        await hold(conn, claim)
+        await conn.execute(PARK, {**_own(claim), "reason": reason, "message": message, "attempts": claim.attempts})
+        cursor = await conn.execute(CLEAR, {**_own(claim), "gen": claim.gen})
+        if cursor.rowcount == 0:
+            await release(conn, claim, wait_s=0, counts=False)
+
+
+def _own(claim: Claim) -> dict[str, object]:
+    return {"entity": claim.entity, "system_id": claim.system_id, "fence": claim.fence}
+
+
+class WorkQueue:
+    """Claiming and counting, on connections of its own."""
+
+    def __init__(self, pool: Pool, *, lease_s: float) -> None:
+        self._pool = pool
+        self.lease_s = lease_s
+
+    async def claim(self, *, limit: int, lowest: Priority, paused: Iterable[str] = ()) -> tuple[Claim, ...]:
+        """Claim up to `limit` due keys whose priority is `lowest` or better, best first."""
+        async with self._pool.connection() as conn, conn.cursor(row_factory=class_row(Claim)) as cursor:
+            await cursor.execute(
+                CLAIM, {"limit": limit, "lowest": int(lowest), "paused": list(paused), "lease_s": self.lease_s}
+            )
+            claims = await cursor.fetchall()
+        return tuple(sorted(claims, key=lambda claim: (claim.priority, claim.marked_at)))
+
+    async def renew(self, claim: Claim, conn: Connection | None = None) -> Claim:
+        """Extend the lease and return the key as it stands now; raises LeaseLost when it is no longer ours."""
+        async with (
+            nullcontext(conn) if conn is not None else self._pool.connection() as used,
+            used.cursor(row_factory=class_row(Claim)) as cursor,
+        ):
+            await cursor.execute(RENEW, {**_own(claim), "lease_s": self.lease_s})
+            renewed = await cursor.fetchone()
+        if renewed is None:
+            raise LeaseLost(f"the lease of {claim.entity} was taken over")
+        return renewed
+
+    async def take_over(self) -> int:
+        """Free every lease of an earlier process, which can't write any more then; return how many there were."""
+        async with self._pool.connection() as conn:
+            return (await conn.execute(TAKE_OVER)).rowcount
+
+    async def next_due_s(self, paused: Iterable[str] = ()) -> float | None:
+        """Return the seconds until the next key is due (may be negative), or None when the queue is empty."""
+        async with self._pool.connection() as conn:
+            row = await (await conn.execute(NEXT_DUE, {"paused": list(paused)})).fetchone()
+        return row[0] if row is not None else None
+
+    async def depth(self) -> Mapping[Priority, Depth]:
+        """Return how much waits, by priority."""
+        async with self._pool.connection() as conn:
+            rows = await (await conn.execute(DEPTH)).fetchall()
+        return {Priority(priority): Depth(keys, age_s) for priority, keys, age_s in rows}
+
+    async def parked(self, entity: str | None = None, limit: int = 1000) -> tuple[Parked, ...]:
+        """Return parked work, the oldest first."""
+        async with self._pool.connection() as conn, conn.cursor(row_factory=class_row(Parked)) as cursor:
+            await cursor.execute(PARKED, {"entity": entity, "limit": limit})
+            return tuple(await cursor.fetchall())

@@ -1,0 +1,103 @@
+"""A database to stream from: tables of the test's own, a slot, and what came through it as decoded events."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import psycopg
+
+from cdc.replication import slot as slots
+from cdc.replication.frames import XLogData
+from cdc.replication.port import Begin, Commit, Event, LogicalMessage, RowChange
+from cdc.replication.stream import ReplicationStream
+from cdc.replication.wal2json import Decoder, options
+from state.changes import Lsn
+
+WAIT_S = 30.0
+NEVER_S = 3600.0
+
+_marks = count()
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What one commit brought: its end, and the events before it."""
+
+    commit: Commit
+    events: tuple[Event, ...] = ()
+
+    @property
+    def rows(self) -> tuple[RowChange, ...]:
+        """Its row changes only."""
+        return tuple(event for event in self.events if isinstance(event, RowChange))
+
+
+@dataclass(slots=True)
+class Source:
+    """A database with an open administrator's connection."""
+
+    dsn: str
+    conn: psycopg.AsyncConnection[Any]
+    slot: str = field(default_factory=lambda: f"test_{secrets.token_hex(6)}")
+
+    async def run(self, *statements: str) -> None:
+        """Run each statement in a transaction of its own; one string with several is one transaction."""
+        for statement in statements:
+            await self.conn.execute(statement.encode())
+
+    async def value(self, query: str) -> Any:
+        """Return the first column of the first row."""
+        row = await (await self.conn.execute(query.encode())).fetchone()
+        return row[0] if row else None
+
+    async def create_slot(self) -> Lsn:
+        """Make the slot: what is committed from now on is in the stream."""
+        return await slots.create(self.dsn, self.slot, WAIT_S)
+
+    async def state(self) -> slots.SlotState:
+        """Return the slot's state; it must be there."""
+        found = await slots.inspect(self.conn, self.slot)
+        assert found is not None
+        return found
+
+    def stream(self, *tables: str, start: Lsn = Lsn(0), interval_s: float = 5.0, stop_s: float = 10.0,  # noqa: B008
+               settings: Mapping[str, str] | None = None) -> ReplicationStream:  # fmt: skip
+        """Return a stream of the slot for `tables`, not entered yet."""
+        asked = options("public", tables or ("listed",))
+        return ReplicationStream(
+            self.dsn, self.slot, asked, start, feedback_interval_s=interval_s, stop_timeout_s=stop_s, settings=settings
+        )
+
+    async def read(self, stream: ReplicationStream, tables: Mapping[str, Sequence[str]]) -> list[Transaction]:
+        """Return every transaction that was committed before this call and not read from `stream` yet."""
+        mark = f"mark {next(_marks)}"
+        await self.conn.execute("select pg_logical_emit_message(true, 'mapable_cdc', %s)", (mark,))
+        decoder = Decoder({name: frozenset(columns) for name, columns in tables.items()}, "public")
+        seen: list[Transaction] = []
+        inner: list[Event] = []
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                # one at a time: what follows the mark stays for the next call
+                for frame in await stream.read(limit=1):
+                    event = decoder.decode(frame.payload) if isinstance(frame, XLogData) else None
+                    match event:
+                        case None | Begin():
+                            pass
+                        case Commit():
+                            if any(isinstance(e, LogicalMessage) and e.content == mark for e in inner):
+                                return seen
+                            seen.append(Transaction(event, tuple(inner)))
+                            inner.clear()
+                        case _:
+                            inner.append(event)
+
+    async def until(self, query: str) -> None:
+        """Return when `query` says true; every look is a round trip to the server."""
+        async with asyncio.timeout(WAIT_S):
+            while not await self.value(query):
+                pass

@@ -1,0 +1,91 @@
+"""The arrow: cdc -> sinks -> state -> stdlib and psycopg. Imports point right, never left."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("cdc", "sinks", "state")
+MAY_IMPORT = {
+    "state": {"state", "psycopg", "psycopg_pool"},
+    "sinks": {"sinks", "state", "psycopg", "notion_client", "httpx", "tenacity", "structlog"},
+    "deploy.sandbox": {"deploy", "aiohttp"},
+}
+PURE = (
+    "state/merge.py", "state/changes.py", "state/errors.py", "cdc/plan.py", "cdc/dsn.py",
+    "cdc/replication/frames.py", "cdc/replication/wal2json.py", "sinks/notion/failures.py",
+    "sinks/notion/properties.py", "sinks/notion/ids.py", *sorted(
+        str(path.relative_to(ROOT)) for path in (ROOT / "sinks" / "mapping").glob("*.py")
+    ),
+)
+IO_MODULES = {
+    "asyncio", "socket", "psycopg", "psycopg_pool", "aiohttp", "httpx", "structlog", "logging", "time", "random",
+    "os", "pathlib", "subprocess",
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Return the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+
+
+def stdlib(module: str) -> bool:
+    import sys
+
+    return module.split(".")[0] in sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_imports_point_right(package: str) -> None:
+    files = sorted((ROOT / package.replace(".", "/")).rglob("*.py"))
+
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in files
+        for module in imports(path)
+        if not stdlib(module) and module.split(".")[0] not in MAY_IMPORT[package]
+    ]
+
+    assert files
+    assert wrong == []
+
+
+def test_the_product_never_imports_from_its_deployment_or_tests() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for module in imports(path)
+        if module.split(".")[0] in {"deploy", "tests"}
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_the_rules_stand_apart_from_io(name: str) -> None:
+    tree = ast.parse((ROOT / name).read_text("utf-8"))
+    used = {module.split(".")[0] for module in imports(ROOT / name)} & IO_MODULES
+    waits = [node for node in ast.walk(tree) if isinstance(node, ast.Await | ast.AsyncFunctionDef)]
+
+    assert used == set()
+    assert waits == []
+
+
+def test_the_stand_in_knows_nothing_of_the_product() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in sorted((ROOT / "deploy" / "sandbox").rglob("*.py"))
+        for module in imports(path)
+        if module.split(".")[0] in PACKAGES or (module.startswith("deploy") and not module.startswith("deploy.sandbox"))
+    ]
+
+    assert wrong == []
