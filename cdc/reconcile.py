@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -115,8 +114,8 @@ class Reconciler:
                 if not claims:
                     await self._rest()
                     continue
-                for name, group in itertools.groupby(sorted(claims, key=_by_entity), key=_by_entity):
-                    await self._take(tasks, name, tuple(group))
+                for name, group in _by_entity(claims).items():
+                    await self._take(tasks, name, group)
 
     async def _claim(self) -> tuple[Claim, ...]:
         if self._in_hand >= IN_HAND:
@@ -301,5 +300,9 @@ def not_visible_wait_s(claim: Claim) -> float:
     return min(LONGEST_NOT_VISIBLE_S, max(NOT_VISIBLE_S, age_s / 4))
 
 
-def _by_entity(claim: Claim) -> str:
-    return claim.entity
+def _by_entity(claims: Sequence[Claim]) -> Mapping[str, Sequence[Claim]]:
+    """Group the claims, in the order in which they came: parents are marked first, and their pages made first."""
+    groups: dict[str, list[Claim]] = {}
+    for claim in claims:
+        groups.setdefault(claim.entity, []).append(claim)
+    return groups

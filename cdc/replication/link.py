@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -71,7 +72,9 @@ class CopyBoth:
 
     def __init__(self, connection: Connection) -> None:
         self._pgconn = connection.pgconn
-        self._socket = connection.pgconn.socket
+        # A second number of the same socket: libpq closes its own at the first error, behind the loop's back, the number
+        # is soon used by another socket, and epoll would mistake the one for the other.
+        self._socket = os.dup(connection.pgconn.socket)
         self._loop = asyncio.get_running_loop()
         self._readable = asyncio.Event()
         self._progress = asyncio.Event()
@@ -85,21 +88,18 @@ class CopyBoth:
 
     def take(self) -> memoryview | None:
         """Return one whole message that has arrived, or None. It is only valid until the next call: copy it."""
-        size = -1
-        message: memoryview | None = None
         if not self._ended:
             try:
                 size, message = self._pgconn.get_copy_data(1)
                 if size == 0:
                     self._pgconn.consume_input()
                     size, message = self._pgconn.get_copy_data(1)
-                if size == -1:
-                    self._sqlstate = _sqlstate(self._pgconn.get_result())
+                if size >= 0:
+                    return message if size else None
+                self._sqlstate = _sqlstate(self._pgconn.get_result())
             except psycopg.Error as error:
                 self._sqlstate = error.sqlstate
-        if size < 0:
-            raise self._lost()
-        return message if size else None
+        raise self._lost()
 
     async def wait(self) -> None:
         """Return when something may have arrived, or when the link has ended."""
@@ -110,16 +110,13 @@ class CopyBoth:
 
     async def send(self, message: bytes) -> None:
         """Send one message whole, however full the socket is."""
-        sent = False
         if not self._ended:
             try:
                 self._pgconn.put_copy_data(message)
-                await self._flush()
-                sent = True
+                return await self._flush()
             except psycopg.Error as error:
                 self._sqlstate = error.sqlstate
-        if not sent:
-            raise self._lost()
+        raise self._lost()
 
     async def finish(self) -> None:
         """End the copy on both sides: returns when the server has read what was sent and has let go of the slot.
@@ -143,11 +140,13 @@ class CopyBoth:
         self._end()
 
     def detach(self) -> None:
-        """Take the socket out of the event loop. Must come before the connection is closed: the number of a closed
-        socket is soon used by another one, and epoll would go on with the wrong one."""
-        self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
+        """Take the socket out of the event loop, for good. The connection itself is its owner's to close."""
         self._end()
+        if self._socket >= 0:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            os.close(self._socket)
+            self._socket = -1
 
     async def _flush(self) -> None:
         while self._pgconn.flush() == 1:

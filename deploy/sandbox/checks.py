@@ -44,6 +44,13 @@ def as_text(value: Any, path: str, limit: int) -> str:
     return value
 
 
+def one_of(value: Any, path: str, allowed: Collection[str], rule: str | None = None) -> str:
+    """Return a string that is one of `allowed`."""
+    if not isinstance(value, str) or value not in allowed:
+        raise unfit(path, rule or " or ".join(f'`"{name}"`' for name in allowed), value)
+    return value
+
+
 def as_bool(value: Any, path: str) -> bool:
     """Return true or false."""
     if not isinstance(value, bool):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -117,8 +118,13 @@ def window_of(operator: str, now: datetime) -> tuple[datetime, datetime]:
 
 def shown_minute(seconds: float) -> str:
     """Return created_time or last_edited_time as Notion shows it: rounded down to the minute."""
+    return _shown(int(seconds // 60))
+
+
+@functools.lru_cache(maxsize=4096)
+def _shown(minute: int) -> str:
     try:
-        floored = datetime.fromtimestamp(seconds // 60 * 60, UTC)
+        floored = datetime.fromtimestamp(minute * 60, UTC)
     except (OverflowError, OSError):
         raise Invalid("the clock is out of range") from None
     return floored.strftime("%Y-%m-%dT%H:%M:00.000Z")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from deploy.sandbox import dates, options, texts
-from deploy.sandbox.checks import as_array, as_number, as_object, as_text, known_keys
+from deploy.sandbox.checks import as_array, as_number, as_object, as_text, known_keys, one_of
 from deploy.sandbox.draft import lookup
 from deploy.sandbox.errors import UNDEFINED, Invalid, Json, NotSimulated, unfit
 from deploy.sandbox.ids import canonical_uuid
@@ -88,9 +88,7 @@ def _single(raw: Any, path: str) -> tuple[str, Any]:
 
 
 def _timestamp(workspace: Workspace, given: Json, path: str) -> Predicate:
-    name = given["timestamp"]
-    if name not in TIMESTAMPS:
-        raise unfit(f"{path}.timestamp", '`"created_time"` or `"last_edited_time"`', name)
+    name = one_of(given["timestamp"], f"{path}.timestamp", TIMESTAMPS)
     known_keys(given, path, ("timestamp", "type", name))
     operator, wanted = _single(given.get(name, UNDEFINED), f"{path}.{name}")
     holds = _date_condition(workspace, operator, wanted, f"{path}.{name}")

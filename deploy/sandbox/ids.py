@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 import uuid
@@ -36,6 +37,7 @@ def fresh_property_id(rng: random.Random, taken: Container[str]) -> str:
             return drawn
 
 
+@functools.lru_cache(maxsize=4096)
 def encoded(property_id: str) -> str:
     """Return the id as Notion shows it: percent-encoded like JavaScript's encodeURIComponent."""
     return quote(property_id, safe="-_.!~*'()")

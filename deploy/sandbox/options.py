@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any, Final
 
-from deploy.sandbox.checks import as_array, as_object, as_text, known_keys
+from deploy.sandbox.checks import as_array, as_object, as_text, known_keys, one_of
 from deploy.sandbox.errors import UNDEFINED, Invalid, Json, unfit
 from deploy.sandbox.ids import fresh_uuid
 from deploy.sandbox.limits import OPTION_NAME_UNITS
@@ -56,8 +56,8 @@ def replaced(value: Any, path: str, current: list[Json], rng: random.Random) -> 
         given = as_object(entry, here)
         known_keys(given, here, ("id", "name", "color", "description", "group"))
         colour = given.get("color")
-        if colour is not None and colour not in COLOURS:
-            raise unfit(f"{here}.color", "a valid color", colour)
+        if colour is not None:
+            one_of(colour, f"{here}.color", COLOURS, "a valid color")
         description = given.get("description")
         if description is not None:
             description = as_text(description, f"{here}.description", 2000)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 from deploy.sandbox import dates, filters, rendering
-from deploy.sandbox.checks import as_array, as_bool, as_object, as_page_size, known_keys
+from deploy.sandbox.checks import as_array, as_bool, as_object, as_page_size, known_keys, one_of
 from deploy.sandbox.cursors import Cursors
 from deploy.sandbox.draft import lookup
-from deploy.sandbox.errors import Invalid, Json, NotSimulated, unfit
+from deploy.sandbox.errors import Invalid, Json, NotSimulated
 from deploy.sandbox.lag import QueryLag
 from deploy.sandbox.retyping import as_text
 from deploy.sandbox.workspace import Workspace
@@ -54,7 +54,8 @@ def run(
         if not row["in_trash"]
         and row["is_archived"] == archived
         and (matches is None or matches(row))
-        and workspace.visible(row)
+        # The data source is visible, or there would be no query; a row may still be taken away by itself.
+        and row["shared"] is not False
     ]
     lag.count_query()
     if place["order"] is not None:
@@ -77,7 +78,9 @@ def _page(
     cap = int(workspace.switches.query_result_cap)
     capped = len(rows) > cap
     # The cursor names the next row, so rows that come and go before it shift nothing; its position is the fallback.
-    start = next((index for index, row in enumerate(rows) if row["id"] == place["next"]), place["from"])
+    start = int(place["from"])
+    if place["next"] is not None:
+        start = next((index for index, row in enumerate(rows) if row["id"] == place["next"]), start)
     given = int(place.get("given", 0))
     if workspace.switches.short_pages:
         size = workspace.rng.randint(1, size)
@@ -98,8 +101,8 @@ def _page(
     }
 
 
-def _shuffled(order: int, page_id: str) -> bytes:
-    return hashlib.blake2b(page_id.encode(), digest_size=8, salt=order.to_bytes(8, "big")).digest()
+def _shuffled(order: int, page_id: str) -> int:
+    return zlib.crc32(page_id.encode(), order)
 
 
 SortKey = Callable[[Json], Any]
@@ -116,14 +119,9 @@ def _sort_key(source: Json, raw: Any, index: int) -> tuple[SortKey, bool]:
     path = f"body.sorts[{index}]"
     given = as_object(raw, path)
     known_keys(given, path, ("property", "timestamp", "direction"))
-    direction = given.get("direction")
-    if direction not in ("ascending", "descending"):
-        raise unfit(f"{path}.direction", '`"ascending"` or `"descending"`', direction)
-    reverse = direction == "descending"
+    reverse = one_of(given.get("direction"), f"{path}.direction", ("ascending", "descending")) == "descending"
     if "timestamp" in given:
-        field = filters.TIMESTAMPS.get(given["timestamp"])
-        if field is None:
-            raise unfit(f"{path}.timestamp", '`"created_time"` or `"last_edited_time"`', given["timestamp"])
+        field = filters.TIMESTAMPS[one_of(given["timestamp"], f"{path}.timestamp", filters.TIMESTAMPS)]
         return (lambda row: row[field] // 60), reverse
     key = given.get("property")
     prop = lookup(source, key) if isinstance(key, str) else None

@@ -47,6 +47,8 @@ def _converted(workspace: Workspace, old: Json, new: Json, value: Any) -> Any:
         if kinds[0] == "multi_select":
             return [one for one in value if options.by_id(new["config"]["options"], one)]
         return value
+    if kinds == ("multi_select", "select"):
+        return next((one for one in value if options.by_id(new["config"]["options"], one)), None)
     return _from_text(workspace, new, as_text(old, value))
 
 

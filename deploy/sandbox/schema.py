@@ -6,7 +6,7 @@ import copy
 from typing import Any, Final
 
 from deploy.sandbox import options, relations
-from deploy.sandbox.checks import as_object, as_text, known_keys
+from deploy.sandbox.checks import as_object, as_text, known_keys, one_of
 from deploy.sandbox.draft import check_size, lookup
 from deploy.sandbox.errors import UNDEFINED, Invalid, Json, NotSimulated, unfit
 from deploy.sandbox.ids import fresh_property_id
@@ -118,6 +118,10 @@ def _free_name(source: Json, name: Any, path: str, but: str | None = None) -> st
     return text
 
 
+def _text_or_null(value: Any, path: str) -> str | None:
+    return None if value is None else as_text(value, path, 2000)
+
+
 def _add(workspace: Workspace, source: Json, name: Any, config: Json, path: str) -> None:
     kind = _type_of(config, path)
     known_keys(config, path, (kind, "type", "name", "description"))
@@ -126,7 +130,7 @@ def _add(workspace: Workspace, source: Json, name: Any, config: Json, path: str)
     properties[property_id] = {
         "id": property_id,
         "name": _free_name(source, name, f"{path}.name"),
-        "description": config.get("description"),
+        "description": _text_or_null(config.get("description"), f"{path}.description"),
         "type": kind,
         "config": _config(workspace, kind, config[kind], {}, f"{path}.{kind}"),
     }
@@ -137,7 +141,7 @@ def _change(workspace: Workspace, source: Json, prop: Json, config: Any, path: s
     if "name" in given:
         prop["name"] = _free_name(source, given["name"], f"{path}.name", but=prop["id"])
     if "description" in given:
-        prop["description"] = given["description"]
+        prop["description"] = _text_or_null(given["description"], f"{path}.description")
     if set(given) <= {"name", "description", "id"}:
         return
     kind = _type_of(given, path)
@@ -148,9 +152,9 @@ def _change(workspace: Workspace, source: Json, prop: Json, config: Any, path: s
     if kind in _WITH_OPTIONS and prop["type"] in _WITH_OPTIONS:
         current = {"options": prop["config"]["options"]}
     if kind == "relation" and prop["type"] == "relation":
-        asked = as_object(given[kind], f"{path}.relation")
-        if asked.get("data_source_id", "").replace("-", "") != current["data_source_id"].replace("-", ""):
-            raise NotSimulated("pointing a relation at another data source; remove it and add a new one")
+        asked = relations.config(workspace, as_object(given[kind], f"{path}.relation"), f"{path}.relation")
+        if any(asked[key] != current[key] for key in ("data_source_id", "kind")):
+            raise NotSimulated("changing the target or the kind of a relation; remove it and add a new one")
         return
     prop["config"] = _config(workspace, kind, given[kind], current, f"{path}.{kind}")
     prop["type"] = kind
@@ -163,13 +167,11 @@ def _config(workspace: Workspace, kind: str, value: Any, current: Json, path: st
         return {}
     if kind == "number":
         known_keys(given, path, ("format",))
-        number_format = given.get("format", current.get("format", "number"))
-        if number_format not in NUMBER_FORMATS:
-            raise unfit(f"{path}.format", "a valid number format", number_format)
-        return {"format": number_format}
+        wanted_format = given.get("format", current.get("format", "number"))
+        return {"format": one_of(wanted_format, f"{path}.format", NUMBER_FORMATS, "a valid number format")}
     if kind == "unique_id":
         known_keys(given, path, ("prefix",))
-        return {"prefix": given.get("prefix")}
+        return {"prefix": _text_or_null(given.get("prefix"), f"{path}.prefix")}
     if kind == "relation":
         return relations.config(workspace, given, path)
     known_keys(given, path, ("options", "groups") if kind == "status" else ("options",))

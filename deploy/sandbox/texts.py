@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from deploy.sandbox.checks import as_array, as_bool, as_object, as_text, known_keys, tagged
+from deploy.sandbox.checks import as_array, as_bool, as_object, as_text, known_keys, one_of, tagged
 from deploy.sandbox.errors import UNDEFINED, Json, NotSimulated, unfit
 from deploy.sandbox.ids import canonical_uuid
 from deploy.sandbox.limits import EQUATION_UNITS, TEXT_UNITS, URL_UNITS
@@ -61,10 +61,7 @@ def _annotations(value: Any, path: str) -> Json:
     given = {} if value is None else as_object(value, path)
     known_keys(given, path, (*_FLAGS, "color"))
     annotations: Json = {flag: as_bool(given.get(flag, False), f"{path}.{flag}") for flag in _FLAGS}
-    colour = given.get("color", "default")
-    if colour not in _TEXT_COLOURS:
-        raise unfit(f"{path}.color", "a valid color", colour)
-    annotations["color"] = colour
+    annotations["color"] = one_of(given.get("color", "default"), f"{path}.color", _TEXT_COLOURS, "a valid color")
     return annotations
 
 

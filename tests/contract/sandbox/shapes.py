@@ -12,7 +12,7 @@ from deploy.sandbox.server import Sandbox
 
 Json = dict[str, Any]
 Notion = Any
-"""notion-client's AsyncClient. Its methods are typed as sync or async at once, which can't be awaited in strict mode."""
+"""notion-client's AsyncClient. Its methods are typed as sync or async at once, which strict mode can't await."""
 
 VERSION = "2026-03-11"
 OLDER = "2025-09-03"

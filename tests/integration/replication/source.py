@@ -41,7 +41,7 @@ class Transaction:
 class Source:
     """A database with an open administrator's connection."""
 
-    dsn: str
+    dsn: str = field(repr=False)
     conn: psycopg.AsyncConnection[Any]
     slot: str = field(default_factory=lambda: f"test_{secrets.token_hex(6)}")
 
@@ -65,13 +65,9 @@ class Source:
         assert found is not None
         return found
 
-    def stream(self, *tables: str, start: Lsn = Lsn(0), interval_s: float = 5.0, stop_s: float = 10.0,  # noqa: B008
-               settings: Mapping[str, str] | None = None) -> ReplicationStream:  # fmt: skip
+    def stream(self, *tables: str, **settings: Any) -> ReplicationStream:
         """Return a stream of the slot for `tables`, not entered yet."""
-        asked = options("public", tables or ("listed",))
-        return ReplicationStream(
-            self.dsn, self.slot, asked, start, feedback_interval_s=interval_s, stop_timeout_s=stop_s, settings=settings
-        )
+        return ReplicationStream(self.dsn, self.slot, options("public", tables or ("listed",)), **settings)
 
     async def read(self, stream: ReplicationStream, tables: Mapping[str, Sequence[str]]) -> list[Transaction]:
         """Return every transaction that was committed before this call and not read from `stream` yet."""
@@ -96,8 +92,25 @@ class Source:
                         case _:
                             inner.append(event)
 
+    async def fill(self, rows: int) -> None:
+        """Insert so many rows of half a kilobyte, in one transaction."""
+        query = "insert into listed select 'k' || n, repeat('x', 500) from generate_series(1, %s) n"
+        await self.conn.execute(query, (rows,))
+
+    async def acknowledged(self, lsn: Lsn) -> None:
+        """Return when the server says that everything before `lsn` has been acknowledged."""
+        async with asyncio.timeout(WAIT_S):
+            while ((await self.state()).confirmed_flush_lsn or 0) < lsn:
+                pass
+
     async def until(self, query: str) -> None:
         """Return when `query` says true; every look is a round trip to the server."""
         async with asyncio.timeout(WAIT_S):
             while not await self.value(query):
                 pass
+
+
+async def read_for_ever(stream: ReplicationStream) -> None:
+    """Read until the stream ends, which is an error."""
+    while True:
+        await stream.read()

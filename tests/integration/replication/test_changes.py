@@ -87,7 +87,7 @@ async def test_a_changed_key_names_both_keys(source: Source) -> None:
 async def test_swapped_keys_are_two_changes_of_key(source: Source) -> None:
     await source.run("alter table listed drop constraint listed_pkey, add primary key (id) deferrable")
     await source.run("alter table listed replica identity full")
-    _, swapped = await changes(
+    *_, swapped = await changes(
         source,
         "insert into listed values ('a', 'x'), ('b', 'y')",
         "update listed set id = case id when 'a' then 'b' else 'a' end",
@@ -98,8 +98,9 @@ async def test_swapped_keys_are_two_changes_of_key(source: Source) -> None:
 
 @pytest.mark.parametrize("identity", ["default", "full"])
 async def test_an_unchanged_long_value_is_absent_and_not_null(source: Source, identity: str) -> None:
-    await source.run("alter table listed alter name set storage external", f"alter table listed replica identity {identity}")
-    _, updated = await changes(
+    await source.run("alter table listed alter name set storage external")
+    await source.run(f"alter table listed replica identity {identity}")
+    *_, updated = await changes(
         source, "insert into listed values ('a', repeat('x', 100000))", "update listed set amount = 1"
     )
 
@@ -109,7 +110,7 @@ async def test_an_unchanged_long_value_is_absent_and_not_null(source: Source, id
 async def test_a_key_that_is_stored_apart_is_still_the_key(source: Source) -> None:
     await source.run("alter table listed alter id set storage external")
     # the row must be over 2 kB for its parts to be stored apart, the key under what an index takes
-    _, updated = await changes(
+    *_, updated = await changes(
         source, "insert into listed values (repeat('k', 2300), 'x')", "update listed set name = 'y'"
     )
 
@@ -159,7 +160,7 @@ async def test_our_messages_arrive_and_nobody_elses(source: Source) -> None:
     assert seen.events == (LogicalMessage(True, "mapable_cdc", "within"),)
 
 
-async def test_a_message_outside_of_transactions_arrives_even_when_its_transaction_is_rolled_back(source: Source) -> None:
+async def test_a_message_outside_of_transactions_outlives_its_own(source: Source) -> None:
     emit = "select pg_logical_emit_message(false, 'mapable_cdc', 'apart')"
     [seen] = await changes(source, f"begin; {emit}; rollback", "insert into listed values ('a')")
 
@@ -180,7 +181,7 @@ async def test_a_column_added_in_between_is_there_from_the_next_row_on(source: S
 async def test_a_table_is_found_by_its_exact_name(source: Source, name: str) -> None:
     quoted = '"' + name.replace('"', '""') + '"'
     await source.run(f"drop table if exists {quoted} cascade", f"create table {quoted} (id text primary key)",
-                     f"insert into {quoted} values ('a')", "insert into other values ('b')")  # fmt: skip
+                     f"insert into {quoted} values ('a')", "insert into other values ('b')")  # noqa: S608 # fmt: skip
     async with source.stream(name) as stream:
         seen = await source.read(stream, {name: (), "other": ()})
 
@@ -201,7 +202,8 @@ async def test_the_databases_own_settings_do_not_change_how_values_look(source: 
         seen = await source.read(stream, {"shown": ("t", "d", "b", "i", "f")})
 
     assert dict(seen[-1].rows[0].values) == {
-        "id": "a", "t": "2026-11-22 10:00:00+00", "d": "2026-11-22 10:00:00", "b": "deadbeef41", "i": "P1DT2H", "f": "0.1",
+        "id": "a", "t": "2026-11-22 10:00:00+00", "d": "2026-11-22 10:00:00", "b": "deadbeef41", "i": "P1DT2H",
+        "f": "0.1",
     }  # fmt: skip
     assert seen[-1].commit.committed_at.tzinfo is UTC
 
@@ -209,7 +211,7 @@ async def test_the_databases_own_settings_do_not_change_how_values_look(source: 
 async def test_a_row_that_the_server_can_not_name_has_no_key(source: Source) -> None:
     await source.run("alter table listed alter name set not null", "create unique index by_name on listed (name)",
                      "alter table listed replica identity using index by_name")  # fmt: skip
-    _, deleted = (await changes(source, "insert into listed values ('a', 'x')", "delete from listed"))[-2:]
+    *_, deleted = await changes(source, "insert into listed values ('a', 'x')", "delete from listed")
 
     assert deleted.events == (RowChange("listed", Kind.DELETE, None, None, {}),)
 
@@ -218,9 +220,7 @@ async def test_changes_that_the_server_can_not_send_are_counted(source: Source) 
     dropped: list[tuple[str, str]] = []
     await source.run("create table keyless (a text)", "insert into keyless values ('CANARY')")
     await source.run("update keyless set a = 'CANARY2'", "delete from keyless")
-    stream = source.stream("keyless")
-    stream.on_keyless = lambda table, operation: dropped.append((table, operation))
-    async with stream:
+    async with source.stream("keyless", on_keyless=lambda *lost: dropped.append(lost)) as stream:
         await source.read(stream, {"keyless": ("a",)})
 
     assert dropped == [("keyless", "UPDATE"), ("keyless", "DELETE")]

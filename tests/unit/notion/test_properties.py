@@ -6,22 +6,18 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sinks.mapping.canonical import Canonical
-from sinks.mapping.entities import ENTITIES, by_name, field_of
-from sinks.mapping.model import Column, Derived, Entity, Field, Kind, Lookup, Mirror, Owner
-from sinks.mapping.rendering import render
-from sinks.notion.colours import colour_of
-from sinks.notion.columns import same_type, schema_of
+from sinks.mapping.model import Column, Field, Kind, Owner
 from sinks.notion.properties import (
     UNREAD,
     Invalid,
@@ -31,10 +27,9 @@ from sinks.notion.properties import (
     write_value,
 )
 from state.changes import ABSENT
-from tests.strategies import SYDNEY, canonical, filled_texts, naive_utc, page_ids, zones
+from tests.strategies import SYDNEY, canonical, filled_texts, page_ids, zones
 
 PAGE = "11111111-2222-3333-4444-555555555555"
-COLOURS = {"default", "gray", "brown", "orange", "yellow", "green", "blue", "purple", "pink", "red"}
 
 FIELDS = {kind: Field(kind.value, "Some Name", kind, Column("some"), Owner.SHARED) for kind in Kind}
 
@@ -239,6 +234,7 @@ def test_a_number_is_what_was_typed_with_two_places_only_if_exact(number: float,
 DATES = [
     (Kind.DAY, "2026-05-01", date(2026, 5, 1)),
     (Kind.DAY, "2026-05-01T23:30:00.000+10:00", date(2026, 5, 1)),
+    (Kind.DAY, "2026-05-01T08:00:00.000+10:00", date(2026, 5, 1)),
     (Kind.DAY, "2026-05-01T23:30:00.000Z", date(2026, 5, 1)),
     (Kind.MOMENT, "2026-05-01", datetime(2026, 4, 30, 14, tzinfo=UTC)),
     (Kind.MOMENT, "2026-01-01", datetime(2025, 12, 31, 13, tzinfo=UTC)),
@@ -253,6 +249,16 @@ DATES = [
 @pytest.mark.parametrize("end", [None, "2026-09-01"])
 def test_dates_are_read_by_their_start(kind: Kind, start: str, end: str | None, value: date) -> None:
     assert read(kind, prop_of("date", {"start": start, "end": end, "time_zone": None})) == value
+
+
+def test_a_time_without_an_offset_is_utc_wherever_the_program_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "America/New_York")
+        time.tzset()
+        found = read(Kind.MOMENT, prop_of("date", {"start": "2026-05-01T09:00:00.000", "end": None}))
+    time.tzset()
+
+    assert found == datetime(2026, 5, 1, 9, tzinfo=UTC)
 
 
 INVALID = [
@@ -305,108 +311,3 @@ def test_whatever_notion_answers_reading_is_no_error(kind: Kind, value: object, 
     (type_,) = write_value(FIELDS[kind], None)
 
     read_value(FIELDS[kind], prop_of(type_, value), zone)
-
-
-CHARACTERS = ["a", "界", "🦘", "\x01", '"', "a🦘"]
-
-
-@pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.name)
-@pytest.mark.parametrize("character", CHARACTERS, ids=ascii)
-def test_the_fullest_page_stays_below_400_kb_as_the_client_sends_it(entity: Entity, character: str) -> None:
-    endless = character * 400_000
-    row = fullest_row(entity, endless)
-    properties = {
-        field.key: write_value(field, value if not hasattr(value, "system_id") else (PAGE,))
-        for field in entity.fields
-        if not isinstance(field.source, Mirror)
-        for value in [render(entity, row, SYDNEY)[field.key]]
-        if isinstance(value, (str, Decimal, date, bool)) or hasattr(value, "system_id")
-    }
-    body = {"parent": {"type": "data_source_id", "data_source_id": PAGE}, "properties": properties}
-
-    sent = httpx.Request("POST", "https://example.org", json=body).content
-
-    assert len(sent) <= 400_000
-
-
-def fullest_row(entity: Entity, endless: str) -> dict[str, object]:
-    row: dict[str, object] = {"role": "USER", "goals": [endless], "incidentType": "OTHER"}
-    moment = naive_utc("2026-05-01")
-    by_kind: dict[Kind, object] = {
-        Kind.EMAIL: "a" * 200, Kind.MONEY: Decimal("-9999999999.99"), Kind.DAY: moment, Kind.MOMENT: moment,
-        Kind.SELECT: "🦘" * 50, Kind.CHECKBOX: False,
-    }  # fmt: skip
-    for field in entity.fields:
-        match field.source:
-            case Column(name):
-                row[name] = by_kind.get(field.kind, endless)
-            case Lookup():
-                row[f"lookup:{field.key}"] = (endless, None)
-            case Derived() | Mirror():
-                pass
-    return row
-
-
-ALL_FIELDS = [(entity, field) for entity in ENTITIES for field in entity.fields]
-
-
-@pytest.mark.parametrize(("entity", "field"), ALL_FIELDS, ids=lambda part: getattr(part, "key", None) or part.name)
-def test_what_setup_declares_is_recognised_again(entity: Entity, field: Field) -> None:
-    if isinstance(field.source, Mirror):
-        with pytest.raises(ValueError, match="mirror"):
-            schema_of(field, PAGE)
-        return
-
-    config = schema_of(field, PAGE)
-
-    ((type_, _),) = config.items()
-    assert same_type(field, {"id": "x", "name": "Renamed", "type": type_, **config}, PAGE)
-    assert not same_type(field, {"id": "x", "name": field.name, "type": "formula", "formula": {}})
-
-
-def test_options_have_distinct_names_and_colours_that_notion_knows() -> None:
-    for _, field in ALL_FIELDS:
-        if field.kind is not Kind.SELECT:
-            continue
-        assert len({label.lower() for label in field.options}) == len(field.options) <= 100
-        assert not any("," in label for label in field.options)
-        assert {colour_of(label) for label in field.options} <= COLOURS - {"default"}
-
-
-def test_properties_are_declared_as_notion_wants_them() -> None:
-    plan = by_name("ndisplan")
-
-    assert schema_of(field_of(plan, "planNumber")) == {"title": {}}
-    assert schema_of(field_of(plan, "systemId")) == {"rich_text": {}}
-    assert schema_of(field_of(plan, "totalBudget")) == {"number": {"format": "australian_dollar"}}
-    assert schema_of(field_of(plan, "startDate")) == {"date": {}}
-    assert schema_of(field_of(by_name("incident"), "occurredAt")) == {"date": {}}
-    assert schema_of(field_of(by_name("incident"), "ndisReported")) == {"checkbox": {}}
-    assert schema_of(field_of(by_name("participant"), "email")) == {"email": {}}
-    assert schema_of(field_of(by_name("risk"), "riskLevel")) == {
-        "select": {
-            "options": [
-                {"name": "LOW", "color": "green"},
-                {"name": "MEDIUM", "color": "yellow"},
-                {"name": "HIGH", "color": "orange"},
-                {"name": "CRITICAL", "color": "red"},
-            ]
-        }
-    }
-    assert schema_of(field_of(by_name("risk"), "participant"), PAGE) == {
-        "relation": {"data_source_id": PAGE, "single_property": {}}
-    }
-    assert schema_of(field_of(plan, "participant"), PAGE) == {
-        "relation": {"data_source_id": PAGE, "dual_property": {"synced_property_name": "NDIS Plan"}}
-    }
-    with pytest.raises(ValueError, match="target"):
-        schema_of(field_of(plan, "participant"))
-
-
-def test_a_relation_to_another_database_is_not_ours() -> None:
-    field = field_of(by_name("risk"), "participant")
-    config = {"type": "relation", "relation": {"data_source_id": PAGE.replace("-", "").upper()}}
-
-    assert same_type(field, config, PAGE)
-    assert not same_type(field, config, "99999999-2222-3333-4444-555555555555")
-    assert same_type(field, config)

@@ -1,4 +1,4 @@
-"""The protocol's messages: what the server packs we unpack, what we pack the server understands, nothing else passes."""
+"""The protocol's messages: what the server packs we unpack, what we pack it understands, nothing else passes."""
 
 from __future__ import annotations
 

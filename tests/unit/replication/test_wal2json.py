@@ -15,6 +15,7 @@ from cdc.replication.faults import MalformedFrame
 from cdc.replication.port import Begin, Commit, Kind, LogicalMessage, RowChange, Truncate
 from cdc.replication.port import Decoder as DecoderPort
 from cdc.replication.wal2json import Decoder, options
+from state.changes import Lsn
 
 CANARY = "CANARY7f3a"
 DECODER: DecoderPort = Decoder({"User": frozenset({"email", "name"})}, "public")
@@ -43,13 +44,13 @@ WITH_CANARY = row(
 
 
 def test_a_transaction_begins_with_its_commit_position() -> None:
-    assert DECODER.decode(frame("B", xid=7, timestamp="x", lsn="1/A", nextlsn="1/B")) == Begin(7, 0x1_0000000A)
+    assert DECODER.decode(frame("B", xid=7, timestamp="x", lsn="1/A", nextlsn="1/B")) == Begin(7, Lsn(0x1_0000000A))
 
 
 def test_a_transaction_ends_with_the_position_to_acknowledge_and_its_time_in_utc() -> None:
     event = DECODER.decode(frame("C", xid=7, timestamp="2026-11-22 21:00:00.123456+11", lsn="0/A", nextlsn="0/B"))
 
-    assert event == Commit(7, 10, 11, datetime(2026, 11, 22, 10, 0, 0, 123456, UTC))
+    assert event == Commit(7, Lsn(10), Lsn(11), datetime(2026, 11, 22, 10, 0, 0, 123456, UTC))
 
 
 def test_a_commit_without_a_time_zone_is_refused() -> None:

@@ -1,0 +1,68 @@
+"""Junk in any place of a body is the client's mistake, never the server's."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from deploy.sandbox.server import Sandbox
+from tests.contract.sandbox.shapes import Api, Json, Notion, Table, add_row, text
+
+JUNK: tuple[Any, ...] = (None, True, 5, -1.5, "", "junk", "2026-13-01", [], ["junk"], [None], {}, {"junk": 1}, [[]])
+
+
+def places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield (container, key) of every value inside `node`."""
+    keys = node.keys() if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
+    for key in keys:
+        yield node, key
+        yield from places(node[key])
+
+
+async def test_no_junk_breaks_the_server(sandbox: Sandbox, notion: Notion, api: Api, people_table: Table) -> None:
+    page = await add_row(notion, people_table, "Ann")
+    tom = sandbox.state.person("Tom Baker")["id"]
+    values: Json = {
+        "Name": {
+            "title": [{"type": "text", "text": {"content": "x", "link": {"url": "u"}}, "annotations": {"bold": True}}]
+        },
+        "Email": {"type": "email", "email": "a@b.c"},
+        "Status": {"select": {"name": "Active"}},
+        "Tags": {"multi_select": [{"name": "A"}]},
+        "Day": {"date": {"start": "2026-09-15T10:00:00", "end": None, "time_zone": "Australia/Sydney"}},
+        "Who": {"people": [{"id": tom}]},
+    }
+    relation = {"data_source_id": people_table.source_id, "dual_property": {}}
+    schema: Json = {
+        "New": {"select": {"options": [{"name": "A", "color": "red", "description": "d"}]}},
+        "Sum": {"type": "number", "number": {"format": "dollar"}},
+        "State": {"status": {"options": [{"name": "A"}]}},
+        "Other": {"relation": relation},
+        "Email": {"name": "Mail"},
+    }
+    condition = {"property": "Status", "select": {"equals": ["Active"]}}
+    since = {"timestamp": "created_time", "created_time": {"after": "2026-01-01"}}
+    requests: tuple[tuple[str, str, Json], ...] = (
+        ("POST", "/v1/pages", {"parent": {"type": "data_source_id", "data_source_id": people_table.source_id},
+                               "properties": values, "icon": {"type": "emoji", "emoji": "🌱"}}),
+        ("PATCH", f"/v1/pages/{page['id']}", {"properties": values, "in_trash": False, "is_locked": True}),
+        ("POST", "/v1/databases", {"parent": {"type": "page_id", "page_id": sandbox.parent_page_id},
+                                   "title": text("T"), "is_inline": True,
+                                   "initial_data_source": {"properties": {"Name": {"title": {}}, **schema}}}),
+        ("PATCH", f"/v1/data_sources/{people_table.source_id}", {"title": text("T"), "properties": schema}),
+        ("POST", f"/v1/data_sources/{people_table.source_id}/query",
+         {"filter": {"and": [condition, {"or": [since]}]}, "page_size": 5, "start_cursor": None,
+          "sorts": [{"property": "Name", "direction": "ascending"}, {"timestamp": "created_time", "direction": "descending"}]}),
+        ("POST", "/v1/search", {"query": "x", "filter": {"property": "object", "value": "page"}, "page_size": 2}),
+    )  # fmt: skip
+    rng = random.Random(12)
+
+    for method, path, body in requests:
+        for index in rng.sample(range(sum(1 for _ in places(body))), k=min(200, sum(1 for _ in places(body)))):
+            spoilt = copy.deepcopy(body)
+            container, key = list(places(spoilt))[index]
+            container[key] = copy.deepcopy(rng.choice(JUNK))
+            answer = await api(method, path, spoilt)
+            assert answer.status in (200, 400, 404), (method, path, spoilt, answer.text)

@@ -1,0 +1,364 @@
+"""The stream against a real server: what comes again, what keeps the link alive, what ends it and how."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+
+import psycopg
+import pytest
+
+from cdc.replication.faults import LinkLost, SlotBusy, SlotMissing
+from cdc.replication.frames import Keepalive, XLogData
+from cdc.replication.link import connect
+from cdc.replication.port import PluginOption
+from cdc.replication.stream import ReplicationStream
+from cdc.replication.wal2json import options
+from deploy.local.server import PostgresServer
+from state.changes import Lsn
+from state.errors import FatalError
+from tests.integration.replication.cable import Cable
+from tests.integration.replication.source import NEVER_S, WAIT_S, Source, read_for_ever
+
+LISTED = {"listed": ("name",)}
+INSERTS = ("insert into listed values ('a')", "insert into listed values ('b')", "insert into listed values ('c')")
+MANY = 20_000
+SHORT = {"wal_sender_timeout": "1s"}
+
+
+async def keys(source: Source, stream: ReplicationStream) -> list[str | None]:
+    return [row.key for transaction in await source.read(stream, LISTED) for row in transaction.rows]
+
+
+async def test_what_was_acknowledged_does_not_come_again(source: Source) -> None:
+    await source.run(*INSERTS)
+    async with source.stream() as stream:
+        seen = await source.read(stream, LISTED)
+        stream.acknowledge(seen[1].commit.end_lsn)
+
+    async with source.stream() as again:
+        assert await keys(source, again) == ["c"]
+
+
+async def test_what_was_not_acknowledged_comes_again(source: Source) -> None:
+    await source.run(*INSERTS)
+    async with source.stream() as stream:
+        first = await keys(source, stream)
+
+    async with source.stream() as again:
+        assert await keys(source, again) == first == ["a", "b", "c"]
+
+
+async def test_the_commit_position_itself_would_bring_the_transaction_again(source: Source) -> None:
+    await source.run(*INSERTS)
+    async with source.stream() as stream:
+        seen = await source.read(stream, LISTED)
+        stream.acknowledge(seen[1].commit.commit_lsn)
+
+    async with source.stream() as again:
+        assert await keys(source, again) == ["b", "c"]
+
+
+async def test_a_stream_can_start_further_on(source: Source) -> None:
+    await source.run(*INSERTS)
+    async with source.stream() as stream:
+        seen = await source.read(stream, LISTED)
+
+    async with source.stream(start_lsn=seen[0].commit.end_lsn) as again:
+        assert await keys(source, again) == ["b", "c"]
+
+
+async def test_an_acknowledgement_reaches_the_server_at_once(source: Source) -> None:
+    await source.run(*INSERTS)
+    async with source.stream(feedback_interval_s=NEVER_S) as stream:
+        [*_, last] = await source.read(stream, LISTED)
+        stream.acknowledge(last.commit.end_lsn)
+
+        await source.acknowledged(last.commit.end_lsn)
+
+
+async def test_an_acknowledgement_never_moves_backwards(source: Source) -> None:
+    await source.run(*INSERTS)
+    async with source.stream() as stream:
+        first, *_, last = await source.read(stream, LISTED)
+        stream.acknowledge(last.commit.end_lsn)
+        stream.acknowledge(first.commit.end_lsn)
+
+        assert stream.acknowledged_lsn == last.commit.end_lsn
+
+
+async def test_what_was_not_received_is_not_acknowledged(source: Source) -> None:
+    async with source.stream() as stream:
+        stream.acknowledge(Lsn(2**60))
+        await source.read(stream, LISTED)
+    await source.run(*INSERTS)
+
+    async with source.stream() as again:
+        assert await keys(source, again) == ["a", "b", "c"]
+
+
+async def test_an_idle_slot_can_advance_with_the_keepalives(source: Source) -> None:
+    await source.run("create unlogged table scratch (a text)")
+    async with source.stream(settings=SHORT) as stream, asyncio.timeout(WAIT_S):
+        before = (await source.state()).confirmed_flush_lsn
+        await source.run("begin; create table gone (a int); rollback")
+        position = await source.value("select (pg_current_wal_insert_lsn() - '0/0')::int8")
+        while stream.received_lsn < position:
+            for frame in await stream.read():
+                if isinstance(frame, Keepalive):
+                    stream.acknowledge(frame.wal_end)
+        await source.acknowledged(position)
+
+    assert before is not None
+    assert before < position
+
+
+async def test_a_keepalive_that_wants_an_answer_gets_one_at_once(source: Source) -> None:
+    async with source.stream(feedback_interval_s=NEVER_S, settings=SHORT) as stream:
+        wanted = 0
+        async with asyncio.timeout(WAIT_S):
+            # the server asks at half of its timeout, so the fourth question comes after the link would have gone
+            while wanted < 4:
+                frames = await stream.read()
+                wanted += sum(isinstance(frame, Keepalive) and frame.reply_requested for frame in frames)
+        await source.run(*INSERTS)
+
+        assert await keys(source, stream) == ["a", "b", "c"]
+
+
+async def test_a_paused_reader_keeps_its_link_and_finds_everything_later(source: Source) -> None:
+    await source.fill(MANY)
+    async with source.stream(feedback_interval_s=0.2, settings=SHORT) as stream:
+        await stream.read(limit=1)
+        spent_s = time.process_time()
+        await source.value("select pg_sleep(3)")
+        spent_s = time.process_time() - spent_s
+
+        assert len(await keys(source, stream)) == MANY
+        # data that waits in the socket must not spin the loop
+        assert spent_s < 1.0
+
+
+async def test_without_feedback_a_paused_reader_loses_its_link(source: Source) -> None:
+    await source.fill(MANY)
+    async with source.stream(feedback_interval_s=NEVER_S, settings=SHORT) as stream:
+        await stream.read(limit=1)
+        await source.value("select pg_sleep(3)")
+
+        with pytest.raises(LinkLost):
+            await keys(source, stream)
+
+
+async def test_a_batch_is_no_longer_than_asked_for(source: Source) -> None:
+    await source.run("insert into listed select 'k' || n from generate_series(1, 1000) n")
+    async with source.stream() as stream, asyncio.timeout(WAIT_S):
+        sizes = [len(await stream.read(limit=7)) for _ in range(100)]
+
+    assert 0 < min(sizes) <= max(sizes) <= 7
+
+
+async def test_a_batch_of_long_rows_is_cut_by_its_bytes(source: Source) -> None:
+    await source.run("insert into listed select 'k' || n, repeat('x', 1000000) from generate_series(1, 20) n")
+    async with source.stream() as stream:
+        longest = 0
+        async with asyncio.timeout(WAIT_S):
+            rows = 0
+            while rows < 20:
+                batch = [len(frame.payload) for frame in await stream.read() if isinstance(frame, XLogData)]
+                longest = max(longest, sum(batch))
+                rows += sum(size > 1_000_000 for size in batch)
+
+    assert longest < 6_000_000
+
+
+async def test_reading_can_be_cancelled_at_any_moment_without_losing_a_message(source: Source) -> None:
+    await source.run("insert into listed select 'k' || n from generate_series(1, 2000) n")
+    seen: list[bytes] = []
+    async with source.stream() as stream, asyncio.timeout(WAIT_S):
+        turns = itertools.cycle((1, 2, 3, 4))
+        while not any(b'"action":"C"' in payload for payload in seen):
+            reading = asyncio.create_task(stream.read(limit=3))
+            for _ in range(next(turns)):
+                await asyncio.sleep(0)  # lets it come a little further
+            reading.cancel()
+            await asyncio.wait([reading])
+            if not reading.cancelled():
+                seen += [frame.payload for frame in reading.result() if isinstance(frame, XLogData)]
+
+    assert len([payload for payload in seen if b'"action":"I"' in payload]) == 2000
+    assert len(set(seen)) == len(seen)
+
+
+async def test_other_tasks_run_while_there_is_much_to_read(source: Source) -> None:
+    await source.fill(MANY)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with source.stream() as stream, asyncio.timeout(WAIT_S):
+        counting = asyncio.create_task(count())
+        batches = [await stream.read(limit=100) for _ in range(100)]
+        counting.cancel()
+
+    assert turns >= len(batches)
+
+
+async def test_a_stream_that_the_server_ended_says_so_after_everything_before_was_read(source: Source) -> None:
+    await source.run(*INSERTS)
+    async with source.stream() as stream:
+        assert await keys(source, stream) == ["a", "b", "c"]
+        pid = (await source.state()).active_pid
+        await source.value(f"select pg_terminate_backend({pid}, 5000)")
+
+        with pytest.raises(LinkLost, match="57P01") as caught:
+            await keys(source, stream)
+        with pytest.raises(LinkLost, match="57P01"):
+            await stream.read()
+
+    assert caught.value.sqlstate == "57P01"
+    assert not (await source.state()).active
+
+
+async def test_a_link_that_broke_without_a_word_is_a_lost_one(source: Source) -> None:
+    async with Cable(source.dsn) as cable:
+        source.dsn = cable.dsn
+        async with source.stream() as stream:
+            reading = asyncio.create_task(read_for_ever(stream))
+            await cable.cut()
+
+            async with asyncio.timeout(WAIT_S):
+                with pytest.raises(LinkLost, match="without a word"):
+                    await reading
+
+            # new sockets take the numbers of those that broke, and must not meet what is left of them
+            async with await connect(source.dsn, replication=False) as other:
+                await other.execute("select 1")
+
+
+async def test_leaving_the_stream_lets_go_of_the_slot(source: Source) -> None:
+    async with source.stream() as stream:
+        await source.read(stream, LISTED)
+
+    assert not (await source.state()).active
+
+
+async def test_leaving_the_stream_within_a_large_transaction_takes_no_longer_than_allowed(source: Source) -> None:
+    await source.fill(5 * MANY)
+    async with source.stream(stop_timeout_s=0.05) as stream:
+        await stream.read(limit=1)
+        began_s = time.monotonic()
+
+    assert time.monotonic() - began_s < 2.0
+
+
+async def test_leaving_while_somebody_still_reads_ends_the_reading(source: Source) -> None:
+    async with source.stream() as stream:
+        reading = asyncio.create_task(read_for_ever(stream))
+        await source.value("select 1")
+
+    async with asyncio.timeout(WAIT_S):
+        with pytest.raises((LinkLost, RuntimeError)):
+            await reading
+
+
+async def test_a_cancelled_owner_leaves_the_slot_free(source: Source) -> None:
+    entered = asyncio.Event()
+
+    async def own() -> None:
+        async with source.stream() as stream:
+            entered.set()
+            await read_for_ever(stream)
+
+    owner = asyncio.create_task(own())
+    await entered.wait()
+    owner.cancel()
+    await asyncio.wait([owner])
+
+    assert owner.cancelled()
+    assert not (await source.state()).active
+
+
+async def test_a_second_reader_is_told_that_the_slot_is_busy(source: Source) -> None:
+    async with source.stream():
+        with pytest.raises(SlotBusy):
+            await source.stream().__aenter__()
+
+        # the one that was refused leaves no connection behind
+        await source.until(
+            "select count(*) = 1 from pg_stat_activity"
+            " where backend_type = 'walsender' and datname = current_database()"
+        )
+
+
+async def test_a_slot_that_is_not_there_is_missing(source: Source) -> None:
+    source.slot = "nobody"
+
+    with pytest.raises(SlotMissing, match="nobody"):
+        await source.stream().__aenter__()
+
+
+async def test_another_databases_slot_is_a_mistake(source: Source, postgres_server: PostgresServer) -> None:
+    asked = options("public", ["listed"])
+
+    with pytest.raises(FatalError) as caught:
+        await ReplicationStream(postgres_server.dsn("postgres"), source.slot, asked).__aenter__()
+
+    assert "of this very database" in caught.value.hint
+
+
+async def test_an_option_that_the_plugin_does_not_know_is_left_out_only_if_it_may_be(source: Source) -> None:
+    asked = options("public", ["listed"])
+    spare = PluginOption("no-such-option", "it's", optional=True)
+    async with ReplicationStream(source.dsn, source.slot, (*asked, spare)) as stream:
+        await source.run(*INSERTS)
+        assert await keys(source, stream) == ["a", "b", "c"]
+        assert "no-such-option" in stream.refused_options
+
+    with pytest.raises(FatalError):
+        await ReplicationStream(source.dsn, source.slot, (*asked, PluginOption("no-such-option", "1"))).__aenter__()
+
+
+async def test_a_database_in_another_encoding_is_refused(postgres_server: PostgresServer, source: Source) -> None:
+    name = f"latin_{source.slot}"
+    await source.run(f"create database {name} encoding 'LATIN1' locale 'C' template template0")
+    try:
+        with pytest.raises(FatalError, match="LATIN1"):
+            await ReplicationStream(postgres_server.dsn(name), "s", options("public", ["listed"])).__aenter__()
+    finally:
+        postgres_server.drop_database(name)
+
+
+async def test_a_role_without_the_right_is_told_what_to_ask_for(source: Source) -> None:
+    role = f"role_{source.slot}"
+    await source.run(f"create role {role} login password 'CANARY'")
+    dsn = psycopg.conninfo.make_conninfo(source.dsn, user=role, password="CANARY")
+    try:
+        with pytest.raises(FatalError) as caught:
+            await connect(dsn, replication=True)
+    finally:
+        await source.run(f"drop role {role}")
+
+    assert "REPLICATION" in caught.value.hint
+
+
+async def test_a_wrong_password_is_tried_again_and_not_told(source: Source) -> None:
+    role = f"role_{source.slot}"
+    await source.run(f"create role {role} login replication password 'right'")
+    dsn = psycopg.conninfo.make_conninfo(source.dsn, user=role, password="CANARY")
+    try:
+        with pytest.raises(LinkLost, match="password authentication failed") as caught:
+            await connect(dsn, replication=True)
+    finally:
+        await source.run(f"drop role {role}")
+
+    assert "CANARY" not in str(caught.value)
+
+
+async def test_a_stream_that_was_not_entered_can_not_be_read(source: Source) -> None:
+    with pytest.raises(RuntimeError, match="async with"):
+        await source.stream().read()

@@ -1,0 +1,174 @@
+"""A stage: MapAble's database, a Notion stand-in and the real program between them, with the verbs that tests need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Final
+
+import aiohttp
+import psycopg
+from psycopg.rows import dict_row
+
+from deploy.sandbox.requestlog import Request
+from deploy.sandbox.server import Sandbox
+from tests.system import waiting
+from tests.system.service import Service, command, environment
+from tests.system.waiting import DATABASES, Connection
+
+SETTLE_TIMEOUT_S: Final = 60.0
+_PAGE_PATH: Final = re.compile(r"/v1/pages/([0-9a-f-]{36})")
+_sentinels = count()
+
+PARTICIPANT: Final = """
+insert into "User" (id, name, email, role, "updatedAt")
+values (%(id)s, %(name)s, %(id)s || '@example.org', 'PARTICIPANT', now())
+"""
+SENTINEL: Final = """
+insert into "Risk" (id, title, description, "riskLevel", category, "identifiedBy", "updatedAt")
+values (%(id)s, 'sentinel', '', 'LOW', '', '', now())
+"""
+NOTHING_LEFT: Final = """
+select not exists (select from notion_sync.work) and not exists (select from notion_sync.marking)
+"""
+
+
+@dataclass(slots=True)
+class Scene:
+    """One running service between one database and one sandbox."""
+
+    dsn: str = field(repr=False)
+    db: Connection
+    sandbox: Sandbox
+    env: Mapping[str, str] = field(repr=False)
+    service: Service
+
+    async def run(self, *statements: str, **arguments: object) -> None:
+        """Run each statement in a transaction of its own; without arguments one string may hold several."""
+        for statement in statements:
+            await self.db.execute(statement.encode(), arguments or None)
+
+    async def value(self, query: str, **arguments: object) -> Any:
+        """Return the first column of the first row."""
+        row = await (await self.db.execute(query.encode(), arguments or None)).fetchone()
+        return row[0] if row is not None else None
+
+    async def rows(self, query: str) -> list[dict[str, Any]]:
+        """Return every row by column name."""
+        async with self.db.cursor(row_factory=dict_row) as cursor:
+            return await (await cursor.execute(query.encode())).fetchall()
+
+    async def participant(self, system_id: str, name: str | None = None) -> None:
+        """Insert a participant and wait for the page."""
+        await self.run(PARTICIPANT, id=system_id, name=name or system_id)
+        await self.until(lambda: self.page("Participants", system_id) is not None)
+
+    def page(self, database: str, system_id: str) -> dict[str, Any] | None:
+        """Return the live page of a row as plain values, or None; two of them are an error."""
+        found = self.sandbox.people.rows(database, {"System ID": system_id})
+        assert len(found) <= 1, f"{len(found)} pages for one row of {database}"
+        return found[0] if found else None
+
+    def shows(self, database: str, system_id: str, **properties: object) -> bool:
+        """Whether the row's page shows these values; blanks of a property's name are written as underscores."""
+        page = self.page(database, system_id)
+        return page is not None and all(
+            page["properties"][name.replace("_", " ")] == value for name, value in properties.items()
+        )
+
+    def page_id(self, database: str, system_id: str) -> str:
+        """Return the id of the row's live page; it must have one."""
+        page = self.page(database, system_id)
+        assert page is not None, f"no page in {database}"
+        return str(page["id"])
+
+    def writes(self, page_id: str | None = None) -> tuple[Request, ...]:
+        """Return the requests that wrote pages, all or one page's, since the log was last cleared."""
+        return tuple(
+            request
+            for request in self.sandbox.requests
+            if (request.method, request.path) == ("POST", "/v1/pages")
+            or (request.method == "PATCH" and _PAGE_PATH.fullmatch(request.path))
+            if page_id in (None, request.object_id)
+        )
+
+    def property_ids(self, database: str, *names: str) -> set[str]:
+        """Return the ids of properties, as requests carry them."""
+        properties = self.sandbox.people.source(database)["properties"].values()
+        return {prop["id"] for prop in properties if prop["name"] in names}
+
+    async def until(self, holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
+        """Return when `holds()` is true."""
+        await self.sandbox.wait_for(holds, timeout_s)
+
+    async def until_true(self, query: str, timeout_s: float = SETTLE_TIMEOUT_S) -> None:
+        """Return when a query says true."""
+
+        async def says_true() -> bool:
+            return bool(await self.value(query))
+
+        await waiting.until(self.sandbox, says_true, timeout_s)
+
+    async def settled(self, timeout_s: float = SETTLE_TIMEOUT_S) -> None:
+        """Return when everything committed so far was captured and worked off.
+
+        The log is read in order: when a row that was inserted now has its page, what was committed before is marked.
+        """
+        sentinel = f"sentinel-{next(_sentinels)}"
+        await self.run(SENTINEL, id=sentinel)
+        await self.until(lambda: self.page("Risks", sentinel) is not None, timeout_s)
+        await self.until_true(NOTHING_LEFT, timeout_s)
+
+    async def calls_of(self, *statements: str) -> tuple[Request, ...]:
+        """Run statements, a transaction each, and return the requests that they led to, the sentinel's left out."""
+        await self.settled()
+        self.sandbox.clear_requests()
+        await self.run(*statements)
+        await self.settled()
+        return tuple(request for request in self.sandbox.requests if "sentinel" not in str(request.body))
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Connection]:
+        """Another session of the application, with transactions of its own."""
+        async with await psycopg.AsyncConnection.connect(self.dsn) as conn:
+            yield conn
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Ask the service over HTTP; return status and body."""
+        async with aiohttp.ClientSession() as client, client.get(await self._url() + path) as answer:
+            return answer.status, await answer.text()
+
+    async def _url(self) -> str:
+        return await self._said_url()
+
+    async def _said_url(self) -> str:
+        for line in self.service.lines:
+            if (found := re.search(r"(http://127\.0\.0\.1:\d+)/readyz", line)) is not None:
+                return found[1]
+        raise AssertionError("the service did not say where it listens")
+
+
+@asynccontextmanager
+async def staged(
+    dsn: str, *, before_start: Callable[[Sandbox], Awaitable[None]] | None = None, **settings: str
+) -> AsyncIterator[Scene]:
+    """Set the databases up, start the service on `dsn` and give the scene once it streams and is done with all rows."""
+    async with (
+        Sandbox(token="ntn_test", rate_limit=0, seed=11) as sandbox,
+        await psycopg.AsyncConnection.connect(dsn, autocommit=True) as db,
+    ):
+        env = environment(dsn, sandbox.url, sandbox.token, sandbox.parent_page_id, **settings)
+        code, _, said = await command(env, "setup")
+        assert code == 0, said
+        if before_start is not None:
+            await before_start(sandbox)
+        async with Service(env) as service:
+            scene = Scene(dsn, db, sandbox, env, service)
+            await service.event("stream.started")
+            await service.event("entity.marked", times=len(DATABASES))
+            await scene.settled()
+            yield scene
+            assert await service.stop() == 0

@@ -1,0 +1,113 @@
+"""kill -9 at any moment: after the next start the same pages stand, each once, and nothing is missing."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from deploy.sandbox.server import Sandbox
+from tests.system.service import Service, command, environment
+from tests.system.waiting import duplicates, pages_by_system_id, quiet, scalar, until
+
+ROWS = {
+    "Participants": """select count(*) from "User" where role = 'PARTICIPANT'""",
+    "NDIS Plans": 'select count(*) from "NDISPlan"',
+    "Care Plans": 'select count(*) from "CarePlan"',
+    "Incidents": 'select count(*) from "Incident"',
+    "Complaints": 'select count(*) from "Complaint"',
+    "Risks": 'select count(*) from "Risk"',
+    "Payment Transactions": 'select count(*) from "PaymentTransaction"',
+}
+
+
+@pytest.mark.parametrize("query_lag_s", [0.0, 0.7], ids=["fresh queries", "queries lag"])
+async def test_a_backfill_that_is_killed_again_and_again_makes_every_page_once(
+    demo_dsn: str, query_lag_s: float
+) -> None:
+    async with (
+        Sandbox(token="ntn_test", rate_limit=0, seed=2) as sandbox,
+        await psycopg.AsyncConnection.connect(demo_dsn, autocommit=True) as db,
+    ):
+        env = environment(
+            demo_dsn, sandbox.url, sandbox.token, sandbox.parent_page_id, NOTION_CREATE_LOOKUP_SECONDS="1.5"
+        )
+        code, _, said = await command(env, "setup")
+        assert code == 0, said
+        sandbox.switches.update({"query_lag_s": query_lag_s, "latency_s": 0.02})
+
+        for created in (5, 60, 130, 250):
+            async with Service(env) as service:
+                await sandbox.wait_for(lambda n=created: sandbox.count("POST", "/v1/pages") >= n, 30)
+                service.kill()
+        async with Service(env) as service:
+            await service.event("stream.started")
+            await quiet(sandbox, db)
+            assert await service.stop() == 0
+
+        assert duplicates(sandbox) == {}
+        for database, count in ROWS.items():
+            assert pages_by_system_id(sandbox, database).total() == await scalar(db, count), database
+        assert await scalar(db, "select count(*) from notion_sync.parked") == 0
+
+
+async def test_changes_committed_while_it_is_killed_while_streaming_arrive(demo_dsn: str) -> None:
+    async with (
+        Sandbox(token="ntn_test", rate_limit=0, seed=3) as sandbox,
+        await psycopg.AsyncConnection.connect(demo_dsn, autocommit=True) as db,
+    ):
+        env = environment(
+            demo_dsn, sandbox.url, sandbox.token, sandbox.parent_page_id, NOTION_CREATE_LOOKUP_SECONDS="0.5"
+        )
+        code, _, said = await command(env, "setup")
+        assert code == 0, said
+        async with Service(env) as service:
+            await service.event("stream.started")
+            await quiet(sandbox, db)
+            sandbox.clear_requests()
+            await db.execute("""update "Risk" set title = title || ' (1)'""")
+            await sandbox.wait_for(lambda: sandbox.count("PATCH") >= 5)
+            service.kill()
+        await db.execute("""update "Risk" set title = title || ' (2)'""")
+        await db.execute("""delete from "Complaint" where source = 'ANONYMOUS'""")
+        async with Service(env) as service:
+            await service.event("stream.started")
+            await db.execute("""update "Incident" set status = 'CLOSED'""")
+            await service.event("changes.marked")
+            service.kill()
+        async with Service(env) as service:
+            await service.event("stream.started")
+            await db.execute("""update "User" set name = 'last' where id = (select min(id) from "User")""")
+
+            async def all_there() -> bool:
+                titles = {row["properties"]["Title"] for row in sandbox.people.rows("Risks")}
+                states = {row["properties"]["Status"] for row in sandbox.people.rows("Incidents")}
+                wanted = await (await db.execute('select title from "Risk"')).fetchall()
+                return titles == {row[0] for row in wanted} and states == {"CLOSED"}
+
+            await until(sandbox, all_there)
+            await quiet(sandbox, db)
+            assert await service.stop() == 0
+
+        assert duplicates(sandbox) == {}
+        assert pages_by_system_id(sandbox, "Complaints").total() == await scalar(db, ROWS["Complaints"])
+
+
+async def test_a_second_process_stands_by_and_takes_over_when_the_first_is_killed(mapable_dsn: str) -> None:
+    insert = """insert into "User" (id, name, email, role, "updatedAt") values (%s, %s, %s, 'PARTICIPANT', now())"""
+    async with (
+        Sandbox(token="ntn_test", rate_limit=0, seed=4) as sandbox,
+        await psycopg.AsyncConnection.connect(mapable_dsn, autocommit=True) as db,
+    ):
+        env = environment(mapable_dsn, sandbox.url, sandbox.token, sandbox.parent_page_id)
+        code, _, said = await command(env, "setup")
+        assert code == 0, said
+        async with Service(env) as first:
+            await first.event("stream.started")
+            async with Service(env) as second:
+                role = await second.event("role.changed")
+                assert role["role"] == "standby"
+                first.kill()
+                await db.execute(insert, ("c1", "Amelia", "a@example.org"))
+                await second.event("stream.started")
+                await sandbox.wait_for(lambda: pages_by_system_id(sandbox, "Participants")["c1"] == 1)
+                assert await second.stop() == 0
