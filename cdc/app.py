@@ -19,7 +19,7 @@ from cdc.metrics import Metrics
 from cdc.reading import Reader
 from cdc.reconcile import Reconciler
 from sinks.base import SinkUnavailable
-from sinks.mapable.rows import Rows
+from sinks.mapable.rows import Rows, adapt
 from sinks.mapping.entities import ENTITIES
 from sinks.notion.client import NotionClient
 from sinks.notion.pacing import Pacer
@@ -77,7 +77,9 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
             database.dsn, schema=settings.state_schema, application_name="mapable-cdc source",
             statement_timeout_s=SOURCE_STATEMENT_S, read_only=True,
         )
-        source_pool = await stack.enter_async_context(open_pool(source_info, name="source", max_size=4))
+        source_pool = await stack.enter_async_context(
+            open_pool(source_info, name="source", max_size=4, configure=adapt)
+        )
         rows = Rows(source_pool, database.schema)
         pacer = Pacer(settings.notion_requests_per_minute, window_s=WINDOW_S, ledger=RequestLedger(pool, WINDOW_S))
         await pacer.open()

@@ -23,6 +23,8 @@ from state.changes import Key, Lsn, Priority, Reason
 from state.database import Pool
 
 CHUNK: Final = 5_000
+BULK: Final = 500
+"""A transaction's keys beyond this many go behind live changes: one import must not hold up everybody's edits."""
 LOOKUP_TABLES: Final = {"User": LookupVia.USER.value, "Worker": LookupVia.WORKER.value}
 log = structlog.get_logger(__name__)
 
@@ -32,6 +34,7 @@ class Pending:
     """What was read and is not in the queue yet. `end_lsn`: what may be acknowledged once it is."""
 
     keys: dict[Key, int | None] = field(default_factory=dict)
+    live: set[Key] = field(default_factory=set)
     swept: set[str] = field(default_factory=set)
     end_lsn: Lsn | None = None
     changes: int = 0
@@ -48,6 +51,7 @@ class Gathering:
             self._kinds[entity.table] = (entity.name, *self._kinds.get(entity.table, ()))
             self._entities[entity.table] = entity.name
         self._xid: int | None = None
+        self._in_transaction = 0
         self.pending = Pending()
 
     def take(self, frame: Frame) -> None:
@@ -61,7 +65,7 @@ class Gathering:
             case RowChange() as change:
                 self._row(change)
             case Begin(xid=xid):
-                self._xid = xid
+                self._xid, self._in_transaction = xid, 0
             case Commit(end_lsn=end_lsn):
                 self._xid = None
                 self._ends_at(end_lsn)
@@ -85,10 +89,16 @@ class Gathering:
         if change.key is None:
             self.sweep(change.table)
             return
+        self._in_transaction += 1
         for kind in self._kinds.get(change.table, ()):
-            self.pending.keys[Key(kind, change.key)] = self._xid
+            self._mark(Key(kind, change.key))
             if change.old_key is not None:
-                self.pending.keys[Key(kind, change.old_key)] = self._xid
+                self._mark(Key(kind, change.old_key))
+
+    def _mark(self, key: Key) -> None:
+        self.pending.keys[key] = self._xid
+        if self._in_transaction <= BULK:
+            self.pending.live.add(key)
 
     def _ends_at(self, lsn: Lsn) -> None:
         if self.pending.end_lsn is None or lsn > self.pending.end_lsn:
@@ -148,12 +158,17 @@ class Capture:
     async def _store(self, pending: Pending) -> None:
         if not pending.keys and not pending.swept:
             return
-        async with self._pool.connection() as conn, conn.transaction():
-            await work.mark(conn, pending.keys, reason=Reason.OURS, priority=Priority.LIVE)
-            if pending.swept:
-                await marking.start(conn, sorted(pending.swept))
-            if pending.end_lsn is not None:
-                await work.save_position(conn, self._slot, pending.end_lsn)
+        live = {key: xid for key, xid in pending.keys.items() if key in pending.live}
+        bulk = {key: xid for key, xid in pending.keys.items() if key not in pending.live}
+        async with self._pool.connection() as conn:
+            # before, and not in, the transaction below: within one the queue's rows are locked in key order
+            await work.mark(conn, bulk, reason=Reason.OURS, priority=Priority.BACKFILL)
+            async with conn.transaction():
+                await work.mark(conn, live, reason=Reason.OURS, priority=Priority.LIVE)
+                if pending.swept:
+                    await marking.start(conn, sorted(pending.swept))
+                if pending.end_lsn is not None:
+                    await work.save_position(conn, self._slot, pending.end_lsn)
         self._observer(pending.changes, len(pending.keys))
         self._on_marked()
         log.debug("changes.marked", changes=pending.changes, keys=len(pending.keys), swept=len(pending.swept))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 
@@ -20,8 +21,9 @@ from state.work import Claim, WorkQueue
 
 log = structlog.get_logger(__name__)
 
-LOOKUP_FIRST_S = 1.0
-LOOKUP_LONGEST_S = 10.0
+SYSTEM_ID: Final = "systemId"
+LOOKUP_FIRST_S: Final = 1.0
+LOOKUP_LONGEST_S: Final = 10.0
 
 
 class Effects:
@@ -105,14 +107,14 @@ class Effects:
         except PageGone:
             await self._unlink(now, plan.page_id, "page.gone")
             return
-        await self._settle(now, page, _seen(page), "page.restored", {}, again=True)
+        await self._settle(now, page, _seen_ours(page), "page.restored", {}, again=True)
 
     async def resolve(self, now: Situation, plan: Resolve) -> None:
         """Look for the page of a create whose outcome is unknown; make it only when it stays unfound."""
         entity, claim = now.entity, now.claim
         pages = await self._sink.find(entity, claim.system_id)
         if len(pages) == 1:
-            await self._settle(now, pages[0], _seen(pages[0]), "page.adopted", {}, again=True)
+            await self._settle(now, pages[0], _seen_ours(pages[0]), "page.adopted", {}, again=True)
             return
         if pages:
             async with self._pool.connection() as conn:
@@ -135,6 +137,21 @@ class Effects:
         assert now.link is not None
         assert now.link.page_id is not None
         await self._store(now, now.link.page_id, plan.base, None, "page.compared", {}, sent=False, edited_at=None)
+
+    async def wait(self, now: Situation) -> None:
+        """Nothing to send yet, but a relation points at a row without a page: note it, so that the page marks us."""
+        claim = now.claim
+        waiting = now.waiting
+        async with self._pool.connection() as conn:
+            await deliver(conn, (claim.key,))
+            async with conn.transaction():
+                await lookups.lock_targets(conn, waiting)
+                await work.hold(conn, claim)
+                await lookups.wait_for(conn, claim.key, waiting)
+                if await self._reader.pages(conn, set(waiting)):
+                    await work.release(conn, claim, wait_s=0, counts=False)
+                else:
+                    await work.finish(conn, [claim])
 
     async def _settle(
         self, now: Situation, page: Page, base: Base, action: str, sent: Mapping[str, Json], *, again: bool = False
@@ -162,7 +179,7 @@ class Effects:
         `again`: the page was only found; the key goes back at once, to be compared.
         """
         entity, claim = now.entity, now.claim
-        waiting = now.ours.waiting if now.ours is not None else frozenset()
+        waiting = now.waiting
         left_out = now.ours.left_out if now.ours is not None else {}
         newly_live = now.link is None or now.link.state != PageState.LIVE
         settled = Settled(
@@ -246,9 +263,13 @@ def _got(page: Page) -> dict[str, Json]:
     return dict(page.values)
 
 
-def _seen(page: Page) -> Base:
-    """Return the base of a page that was only found: what it shows, nothing sent."""
-    return {field: Pair(ABSENT, value) for field, value in page.values.items()}
+def _seen_ours(page: Page) -> Base:
+    """Return the base of a page that we made ourselves but know only from reading it.
+
+    Its System ID counts as sent: should the row go, the page may go with it (see `plan.decide`).
+    """
+    base = {field: Pair(ABSENT, value) for field, value in page.values.items()}
+    return {**base, SYSTEM_ID: Pair(page.system_id, page.system_id)}
 
 
 def _age_s(claim: Claim) -> float:

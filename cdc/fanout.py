@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -37,14 +37,29 @@ class Fanout:
         self._rows = rows
         self._entities = entities
 
-    async def settle(self, claim: Claim) -> bool:
-        """Mark the dependents if the shown name changed; False when the mark's transaction is not visible yet."""
-        shown, visible = await self._rows.shown(claim.key, LookupVia(claim.entity), claim.xid)
-        if not visible:
-            return False
-        digest = lookups.digest(shown)
+    async def unchanged(self, claims: Sequence[Claim]) -> tuple[Claim, ...]:
+        """Return those claims (of one kind) whose shown name is the one remembered, or was never shown before.
+
+        Most changes of a looked-up row are none of its name, and a bulk change of "User" marks every one of them.
+        """
+        shown = await self._shown(claims)
+        digests = {
+            claim.key: lookups.digest(shown[claim.system_id][0]) for claim in claims if shown[claim.system_id][1]
+        }
         # Never shown before: nobody depends on it. The seed stays, so that a page which read an older name at this
         # very moment finds a difference when it seeds in its turn, and reads again.
+        async with self._pool.connection() as conn:
+            remembered = await lookups.seed(conn, digests)
+        return tuple(
+            claim for claim in claims if claim.key in digests and remembered.get(claim.key) == digests[claim.key]
+        )
+
+    async def settle(self, claim: Claim) -> bool:
+        """Mark the dependents if the shown name changed; False when the mark's transaction is not visible yet."""
+        name, visible = (await self._shown([claim]))[claim.system_id]
+        if not visible:
+            return False
+        digest = lookups.digest(name)
         async with self._pool.connection() as conn:
             before = (await lookups.seed(conn, {claim.key: digest})).get(claim.key)
         if before != digest:
@@ -55,6 +70,9 @@ class Fanout:
             await lookups.remember(conn, claim.key, digest)
             await work.finish(conn, [claim])
         return True
+
+    async def _shown(self, claims: Sequence[Claim]) -> Mapping[str, tuple[str | None, bool]]:
+        return await self._rows.shown(LookupVia(claims[0].entity), {claim.system_id: claim.xid for claim in claims})
 
     async def _mark_dependents(self, key: Key) -> int:
         marked = 0

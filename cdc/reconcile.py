@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -22,7 +23,7 @@ from sinks.mapping.model import Entity
 from state import work
 from state.changes import Priority
 from state.database import Pool, readable
-from state.errors import PoisonError, RateLimited, SyncError, TransientError
+from state.errors import FatalError, PoisonError, RateLimited, SyncError, TransientError
 from state.work import Claim, LeaseLost, WorkQueue
 
 BATCH: Final = 100
@@ -34,6 +35,7 @@ STALE_AFTER_S: Final = 0.05
 IDLE_S: Final = 1.0
 PAUSE_S: Final = 15.0
 PARK_AFTER: Final = 12
+BATCH_WAIT_S: Final = 1.0
 NOT_VISIBLE_S: Final = 0.1
 LONGEST_NOT_VISIBLE_S: Final = 5.0
 
@@ -138,8 +140,12 @@ class Reconciler:
         """Read a batch of one entity; what needs nothing is cleared at once, the rest gets a task each."""
         try:
             if name in LOOKUP_KINDS:
+                unchanged = await self._fanout.unchanged(claims)
+                async with self._pool.connection() as conn:
+                    await work.finish(conn, unchanged)
                 for claim in claims:
-                    self._spawn(tasks, name, self._look_up(claim))
+                    if claim not in unchanged:
+                        self._spawn(tasks, name, self._look_up(claim))
                 return
             entity = self._entities.get(name)
             if entity is None:
@@ -153,13 +159,18 @@ class Reconciler:
         except SyncError as error:
             await self._failed_batch(name, claims, error)
             return
+        except psycopg.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours that one row meets must not stop the others
+            await self._narrow_down(tasks, name, claims, error)
+            return
         self.paused.heal(name)
-        quiet = [now for now in situations if isinstance(now.plan, Nothing)]
+        quiet = [now for now in situations if isinstance(now.plan, Nothing) and not now.waiting]
         await self._finish([now.claim for now in quiet])
         for now in quiet:
             self._observer(name, "unchanged", now.claim)
         for now in situations:
-            if not isinstance(now.plan, Nothing):
+            if now not in quiet:
                 self._spawn(tasks, name, self._work(now))
 
     def _spawn(self, tasks: asyncio.TaskGroup, name: str, task: Coroutine[None, None, None]) -> None:
@@ -181,6 +192,8 @@ class Reconciler:
         except psycopg.Error as error:
             # a lock or statement timeout of one key; a database that is gone fails again right here, and ends the loop
             await self._failed(now.claim, TransientError(f"the sidecar failed: {readable(error)}"))
+        except Exception as error:  # noqa: BLE001 - see _take
+            await self._park(now.claim, "internal_error", _internal(error))
 
     async def _act(self, now: Situation) -> str:
         match now.plan:
@@ -200,6 +213,9 @@ class Reconciler:
                 return "not_visible"
             case Park(reason, message):
                 raise PoisonError(reason, message)
+            case Nothing() if now.waiting:
+                await self._effects.wait(now)
+                return "unchanged"
             case Nothing():
                 await self._finish([now.claim])
                 return "unchanged"
@@ -256,11 +272,25 @@ class Reconciler:
             await work.finish(conn, claims)
 
     async def _failed_batch(self, name: str, claims: Sequence[Claim], error: SyncError) -> None:
-        if isinstance(error, PoisonError):
-            # nothing of one key: the whole batch met it, so it is about the entity
-            error = EntityUnavailable(str(error))
+        """The whole batch met the error, so it is no single key's fault: nothing is counted or parked."""
+        if isinstance(error, FatalError):
+            raise error
+        wait_s = BATCH_WAIT_S
+        if isinstance(error, SourceChanged | EntityUnavailable | PoisonError):
+            wait_s = PAUSE_S
+            self.paused.pause(name, str(error), self._now_s() + wait_s)
         for claim in claims:
-            await self._failed(claim, error)
+            await self._release(claim, wait_s)
+
+    async def _narrow_down(
+        self, tasks: asyncio.TaskGroup, name: str, claims: Sequence[Claim], error: Exception
+    ) -> None:
+        """Find the key that trips us up, by taking them one by one, and set that one aside."""
+        if len(claims) == 1:
+            await self._park(claims[0], "internal_error", _internal(error))
+            return
+        for claim in claims:
+            await self._take(tasks, name, [claim])
 
     async def _failed(self, claim: Claim, error: SyncError) -> None:
         """Put the key where its error says: aside for good, back for later, back until its entity heals."""
@@ -292,6 +322,15 @@ class Reconciler:
     @staticmethod
     def _now_s() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _internal(error: Exception) -> str:
+    """Return what may be said of a fault of ours: its type and place, never its text, which may hold values."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place is not None else "unknown"
+    return f"an internal error ({type(error).__name__} at {where}): please report it"
 
 
 def not_visible_wait_s(claim: Claim) -> float:

@@ -15,7 +15,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from cdc import marker
+from cdc import cluster, marker
 from cdc.app import Parts, reconciler_of, sink_of
 from cdc.capture import Capture, Gathering, tables
 from cdc.leadership import Leadership, LeadershipLost, LockConnection
@@ -93,6 +93,9 @@ class Supervisor:
     async def _active(self, lock: LockConnection) -> None:
         """Do everything, as the only one, until stopped or something fails."""
         parts = self._parts
+        identity = await slots.identify(parts.settings.direct.dsn)
+        async with parts.pool.connection() as conn:
+            await cluster.check(conn, identity)
         sink = await sink_of(parts)
         freed = await parts.queue.take_over()
         if freed:
@@ -160,6 +163,11 @@ class Supervisor:
         settings, pool = self._parts.settings, self._parts.pool
         async with pool.connection() as conn:
             found = await slots.inspect(conn, settings.replication_slot)
+            if found is not None and (found.plugin != "wal2json" or found.database != conn.info.dbname):
+                raise FatalError(
+                    f"the slot {found.name} belongs to somebody else (plugin {found.plugin}, another database or both)",
+                    "Set REPLICATION_SLOT to a name of its own, or drop that slot if nobody needs it.",
+                )
             if found is not None and not found.lost:
                 if await marker.due(conn):
                     await self._mark_all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -44,11 +44,13 @@ def _escaped(value: str) -> str:
 
 
 @asynccontextmanager
-async def open_pool(info: str, *, name: str, max_size: int) -> AsyncIterator[Pool]:
+async def open_pool(
+    info: str, *, name: str, max_size: int, configure: Callable[[Connection], Awaitable[None]] | None = None
+) -> AsyncIterator[Pool]:
     """Open a pool of autocommit connections; fails at once when the database can't be reached."""
     pool: Pool = AsyncConnectionPool(
         info, kwargs={"autocommit": True}, min_size=1, max_size=max_size, name=name, open=False, timeout=30,
-        check=AsyncConnectionPool.check_connection,
+        check=AsyncConnectionPool.check_connection, configure=configure,
     )
     try:
         await pool.open(wait=True, timeout=CONNECT_TIMEOUT_S)

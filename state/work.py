@@ -21,16 +21,18 @@ from state.errors import SyncError
 
 # A 32-bit xid from the log gets its epoch from this server's newest xid: the nearest one, since a decoded
 # transaction is recent. It may lie above the snapshot's xmax while its commit waits for a synchronous standby.
-MARK: Final[LiteralString] = """
+XID8: Final[LiteralString] = """
+    (n.xmax + ((m.xid32 - n.xmax %% 4294967296 + 6442450944) %% 4294967296 - 2147483648))::text::xid8
+"""
+
+MARK: Final[LiteralString] = f"""
 with now_xid as (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax),
 marks as (
     select entity, system_id, xid32
     from unnest(%(entities)s::text[], %(ids)s::text[], %(xids)s::bigint[]) as m (entity, system_id, xid32)
 )
 insert into work as w (entity, system_id, reasons, priority, xid)
-select
-    m.entity, m.system_id, %(reasons)s, %(priority)s,
-    (n.xmax + ((m.xid32 - n.xmax %% 4294967296 + 6442450944) %% 4294967296 - 2147483648))::text::xid8
+select m.entity, m.system_id, %(reasons)s, %(priority)s, {XID8}
 from marks m cross join now_xid n
 -- sorted: two writers that upsert the same keys must take their locks in the same order
 order by m.entity, m.system_id
@@ -44,18 +46,27 @@ on conflict (entity, system_id) do update set
 """
 
 MARK_LINKED: Final[LiteralString] = """
-insert into work as w (entity, system_id, reasons, priority)
-select %(entity)s, "systemId", %(reasons)s, %(priority)s
-from "NotionSyncMapping"
-where "entityType" = %(entity_type)s and "systemId" > %(after)s
-order by "systemId"
-limit %(limit)s
-on conflict (entity, system_id) do update set
-    gen = excluded.gen,
-    reasons = w.reasons | excluded.reasons,
-    priority = least(w.priority, excluded.priority),
-    due_at = case when w.fence is null then greatest(least(w.due_at, excluded.due_at), w.not_before) else w.due_at end
-returning w.system_id
+with page as (
+    select "systemId" as system_id
+    from "NotionSyncMapping"
+    where "entityType" = %(entity_type)s and "systemId" > %(after)s
+    order by "systemId"
+    limit %(limit)s
+),
+marked as (
+    insert into work as w (entity, system_id, reasons, priority)
+    select %(entity)s, system_id, %(reasons)s, %(priority)s
+    from page
+    order by system_id
+    on conflict (entity, system_id) do update set
+        gen = excluded.gen,
+        reasons = w.reasons | excluded.reasons,
+        priority = least(w.priority, excluded.priority),
+        due_at = case when w.fence is null then greatest(least(w.due_at, excluded.due_at), w.not_before)
+            else w.due_at end
+)
+-- in the database's own order, which is not Python's: the caller goes on after the last one
+select system_id from page order by system_id
 """
 
 CLAIM: Final[LiteralString] = """
@@ -91,7 +102,7 @@ where entity = %(entity)s and system_id = %(system_id)s and fence = %(fence)s an
 
 # Locks in key order, as capture's upserts do: a bulk delete in any order could deadlock with them
 HOLD_MANY: Final[LiteralString] = """
-select 1 from work w
+select w.entity, w.system_id from work w
 join unnest(%(entities)s::text[], %(ids)s::text[], %(fences)s::bigint[]) as c (entity, system_id, fence)
     on w.entity = c.entity and w.system_id = c.system_id and w.fence = c.fence
 order by w.entity, w.system_id
@@ -105,16 +116,30 @@ using unnest(%(entities)s::text[], %(ids)s::text[], %(fences)s::bigint[], %(gens
 where w.entity = c.entity and w.system_id = c.system_id and w.fence = c.fence and w.gen = c.gen
 """
 
-# A newer mark came while we worked: the key goes back, and at once
+# A newer mark came while we worked: the key goes back, and at once. What it was first marked for is done, so its age
+# starts anew (by a little too late: when exactly the newer mark came was not kept)
 GIVE_BACK_MANY: Final[LiteralString] = """
-update work w set fence = null, attempts = 0, due_at = greatest(clock_timestamp(), w.not_before)
+update work w set
+    fence = null,
+    attempts = 0,
+    marked_at = clock_timestamp(),
+    due_at = greatest(clock_timestamp(), w.not_before)
 from unnest(%(entities)s::text[], %(ids)s::text[], %(fences)s::bigint[]) as c (entity, system_id, fence)
 where w.entity = c.entity and w.system_id = c.system_id and w.fence = c.fence
 """
 
-# Only by the process that just became the active one: whoever held these leases is gone, or fenced off by this
+# Only by the process that just became the active one: whoever held these leases is gone, or fenced off by this.
+# Their attempts did not fail, they were cut short: a few restarts must not bring work closer to being parked.
 TAKE_OVER: Final[LiteralString] = """
-update work set fence = null, due_at = greatest(clock_timestamp(), not_before) where fence is not null
+with held as (
+    select entity, system_id from work where fence is not null order by entity, system_id for update
+)
+update work w set
+    fence = null,
+    due_at = greatest(clock_timestamp(), w.not_before),
+    attempts = greatest(w.attempts - 1, 0)
+from held
+where w.entity = held.entity and w.system_id = held.system_id
 """
 
 HOLD: Final[LiteralString] = """
@@ -123,10 +148,14 @@ where entity = %(entity)s and system_id = %(system_id)s and fence = %(fence)s
 for update
 """
 
+# A mark that came while we worked wakes the key at once, as it would have woken one that nobody held
 RELEASE: Final[LiteralString] = """
 update work set
     fence = null,
-    due_at = clock_timestamp() + make_interval(secs => %(wait_s)s),
+    due_at = case
+        when gen = %(gen)s or %(hold)s then clock_timestamp() + make_interval(secs => %(wait_s)s)
+        else greatest(clock_timestamp(), not_before)
+    end,
     not_before = case when %(hold)s then clock_timestamp() + make_interval(secs => %(wait_s)s) else not_before end,
     attempts = case when %(counts)s then attempts else attempts - 1 end
 where entity = %(entity)s and system_id = %(system_id)s and fence = %(fence)s
@@ -145,8 +174,17 @@ using unnest(%(entities)s::text[], %(ids)s::text[]) as c (entity, system_id)
 where p.entity = c.entity and p.system_id = c.system_id
 """
 
+# A priority at a time, so that the index finds the first of each: this is asked all the time, of a long queue too
 NEXT_DUE: Final[LiteralString] = """
-select extract(epoch from min(due_at) - clock_timestamp())::float8 from work where entity <> all (%(paused)s::text[])
+select extract(epoch from min(first.due_at) - clock_timestamp())::float8
+from unnest(%(priorities)s::smallint[]) as p (priority)
+cross join lateral (
+    select w.due_at
+    from work w
+    where w.priority = p.priority and w.entity <> all (%(paused)s::text[])
+    order by w.due_at
+    limit 1
+) as first
 """
 
 DEPTH: Final[LiteralString] = """
@@ -257,25 +295,29 @@ async def hold(conn: Connection, claim: Claim) -> None:
 
 
 async def finish(conn: Connection, claims: Sequence[Claim]) -> None:
-    """Clear what nobody marked meanwhile and give the rest back, due at once. Clears their parked entries."""
+    """Clear what nobody marked meanwhile and give the rest back, due at once. Clears their parked entries.
+
+    A claim whose lease was lost is passed over: `hold` it first where something else is written with it.
+    """
     if not claims:
         return
-    columns = {
-        "entities": [claim.entity for claim in claims],
-        "ids": [claim.system_id for claim in claims],
-        "fences": [claim.fence for claim in claims],
-        "gens": [claim.gen for claim in claims],
-    }
     async with conn.transaction():
-        await conn.execute(HOLD_MANY, columns)
+        cursor = await conn.execute(HOLD_MANY, _columns(claims))
+        held = {Key(row[0], row[1]) for row in await cursor.fetchall()}
+        columns = _columns([claim for claim in claims if claim.key in held])
         await conn.execute(CLEAR_MANY, columns)
         await conn.execute(GIVE_BACK_MANY, columns)
         await conn.execute(UNPARK, columns)
 
 
 async def release(conn: Connection, claim: Claim, *, wait_s: float, counts: bool, hold_marks: bool = False) -> None:
-    """Give the key back, due in `wait_s`. `counts`: it failed. `hold_marks`: a new mark makes it due no earlier."""
-    await conn.execute(RELEASE, {**_own(claim), "wait_s": wait_s, "counts": counts, "hold": hold_marks})
+    """Give the key back, due in `wait_s`, or at once when it was marked meanwhile. `counts`: it failed.
+
+    `hold_marks`: no mark, not one that came meanwhile either, makes it due any earlier.
+    """
+    await conn.execute(
+        RELEASE, {**_own(claim), "gen": claim.gen, "wait_s": wait_s, "counts": counts, "hold": hold_marks}
+    )
 
 
 async def park(conn: Connection, claim: Claim, *, reason: str, message: str) -> None:
@@ -290,6 +332,15 @@ async def park(conn: Connection, claim: Claim, *, reason: str, message: str) -> 
 
 def _own(claim: Claim) -> dict[str, object]:
     return {"entity": claim.entity, "system_id": claim.system_id, "fence": claim.fence}
+
+
+def _columns(claims: Sequence[Claim]) -> dict[str, list[str] | list[int]]:
+    return {
+        "entities": [claim.entity for claim in claims],
+        "ids": [claim.system_id for claim in claims],
+        "fences": [claim.fence for claim in claims],
+        "gens": [claim.gen for claim in claims],
+    }
 
 
 class WorkQueue:
@@ -328,7 +379,9 @@ class WorkQueue:
     async def next_due_s(self, paused: Iterable[str] = ()) -> float | None:
         """Return the seconds until the next key is due (may be negative), or None when the queue is empty."""
         async with self._pool.connection() as conn:
-            row = await (await conn.execute(NEXT_DUE, {"paused": list(paused)})).fetchone()
+            row = await (
+                await conn.execute(NEXT_DUE, {"paused": list(paused), "priorities": [int(each) for each in Priority]})
+            ).fetchone()
         return row[0] if row is not None else None
 
     async def depth(self) -> Mapping[Priority, Depth]:

@@ -72,8 +72,8 @@ class CopyBoth:
 
     def __init__(self, connection: Connection) -> None:
         self._pgconn = connection.pgconn
-        # A second number of the same socket: libpq closes its own at the first error, behind the loop's back, the number
-        # is soon used by another socket, and epoll would mistake the one for the other.
+        # A second number of the same socket: libpq closes its own at the first error, behind the loop's back. That
+        # number is soon used by another socket, and epoll would mistake the one for the other.
         self._socket = os.dup(connection.pgconn.socket)
         self._loop = asyncio.get_running_loop()
         self._readable = asyncio.Event()

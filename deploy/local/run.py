@@ -46,7 +46,7 @@ MapAble <-> Notion demo. Invented people only; nothing leaves this machine.
 
 Change a row in another terminal, and look at the page:
 
-  make psql SQL='update "User" set name = $$Amelia Nguyen$$ where id = $${first}$$'
+  make psql SQL="update \\"User\\" set name = 'Amelia Nguyen' where id = '{first}'"
   curl -s '{notion}/sandbox/pages?database=Participants&where=Participant%20ID={first}'
 
   make status      where the sync stands

@@ -14,11 +14,13 @@ import psycopg
 from psycopg import sql
 from psycopg.adapt import Buffer
 from psycopg.types.datetime import TimestampLoader
+from psycopg.types.json import set_json_loads
 
+from sinks.mapping.derived import json_or_text
 from sinks.mapping.entities import columns_of
 from sinks.mapping.model import Entity, Field, Lookup, LookupVia, Row
 from state.changes import Key
-from state.database import Pool, readable
+from state.database import Connection, Pool, readable
 from state.errors import TransientError
 
 SCHEMA_CHANGED: Final = ("42703", "42P01", "42501", "42804", "3F000")
@@ -54,6 +56,12 @@ class _TextOutsideRange(TimestampLoader):
             return bytes(data).decode()
 
 
+async def adapt(conn: Connection) -> None:
+    """Make a connection load what Python can't hold as text, so that one odd value does not fail a whole read."""
+    conn.adapters.register_loader("timestamp", _TextOutsideRange)
+    set_json_loads(json_or_text, conn)
+
+
 def shown_name(name: object, email: object) -> str | None:
     """Return what a page shows for a person: the name, else the e-mail; empty counts as missing."""
     for text in (name, email):
@@ -76,7 +84,6 @@ class Rows:
         arguments = {"ids": list(keys), "xids": list(keys.values())}
         try:
             async with self._pool.connection() as conn:
-                conn.adapters.register_loader("timestamp", _TextOutsideRange)
                 cursor = await conn.execute(query, arguments)
                 names = [column.name for column in cursor.description or ()]
                 rows = [dict(zip(names, values, strict=True)) for values in await cursor.fetchall()]
@@ -84,21 +91,21 @@ class Rows:
             raise translated(error, entity.table) from None
         return {str(row["key"]): _read(entity, row) for row in rows}
 
-    async def shown(self, key: Key, via: LookupVia, xid: str | None) -> tuple[str | None, bool]:
-        """Return what pages show of a looked-up row (for a worker: which user), and whether the mark was visible."""
-        table, columns = ("Worker", '"userId", null') if via is LookupVia.WORKER else ("User", "name, email")
+    async def shown(self, via: LookupVia, keys: Mapping[str, str | None]) -> Mapping[str, tuple[str | None, bool]]:
+        """Return what pages show of looked-up rows (for a worker: which user), and whether each mark was visible."""
+        table, columns = ("Worker", 'r."userId", null') if via is LookupVia.WORKER else ("User", "r.name, r.email")
         query = sql.SQL(
-            "select {columns}, pg_visible_in_snapshot(coalesce(%(xid)s::xid8, '3'::xid8), pg_current_snapshot())"
-            " from (select 1) one left join {table} r on r.id = %(id)s"
+            "select k.id, {columns}, pg_visible_in_snapshot(coalesce(k.xid::xid8, '3'::xid8), pg_current_snapshot())"
+            " from unnest(%(ids)s::text[], %(xids)s::text[]) as k (id, xid) left join {table} r on r.id = k.id"
         ).format(columns=sql.SQL(columns), table=sql.Identifier(self._schema, table))
         try:
             async with self._pool.connection() as conn:
-                row = await (await conn.execute(query, {"id": key.system_id, "xid": xid})).fetchone()
+                rows = await (
+                    await conn.execute(query, {"ids": list(keys), "xids": list(keys.values())})
+                ).fetchall()
         except psycopg.Error as error:
             raise translated(error, table) from None
-        if row is None:
-            return None, True
-        return shown_name(row[0], row[1]), bool(row[2])
+        return {str(row[0]): (shown_name(row[1], row[2]), bool(row[3])) for row in rows}
 
     async def page_of_ids(self, entity: Entity, after: str, limit: int) -> tuple[str, ...]:
         """Return the next ids of rows that are due a page, in key order."""

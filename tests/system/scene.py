@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -17,7 +17,7 @@ from deploy.sandbox.requestlog import Request
 from deploy.sandbox.server import Sandbox
 from tests.system import waiting
 from tests.system.service import Service, command, environment
-from tests.system.waiting import DATABASES, Connection
+from tests.system.waiting import Connection
 
 SETTLE_TIMEOUT_S: Final = 60.0
 _PAGE_PATH: Final = re.compile(r"/v1/pages/([0-9a-f-]{36})")
@@ -138,13 +138,10 @@ class Scene:
 
     async def get(self, path: str) -> tuple[int, str]:
         """Ask the service over HTTP; return status and body."""
-        async with aiohttp.ClientSession() as client, client.get(await self._url() + path) as answer:
+        async with aiohttp.ClientSession() as client, client.get(self._url() + path) as answer:
             return answer.status, await answer.text()
 
-    async def _url(self) -> str:
-        return await self._said_url()
-
-    async def _said_url(self) -> str:
+    def _url(self) -> str:
         for line in self.service.lines:
             if (found := re.search(r"(http://127\.0\.0\.1:\d+)/readyz", line)) is not None:
                 return found[1]
@@ -152,9 +149,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def staged(
-    dsn: str, *, before_start: Callable[[Sandbox], Awaitable[None]] | None = None, **settings: str
-) -> AsyncIterator[Scene]:
+async def staged(dsn: str, **settings: str) -> AsyncIterator[Scene]:
     """Set the databases up, start the service on `dsn` and give the scene once it streams and is done with all rows."""
     async with (
         Sandbox(token="ntn_test", rate_limit=0, seed=11) as sandbox,
@@ -163,12 +158,9 @@ async def staged(
         env = environment(dsn, sandbox.url, sandbox.token, sandbox.parent_page_id, **settings)
         code, _, said = await command(env, "setup")
         assert code == 0, said
-        if before_start is not None:
-            await before_start(sandbox)
         async with Service(env) as service:
             scene = Scene(dsn, db, sandbox, env, service)
             await service.event("stream.started")
-            await service.event("entity.marked", times=len(DATABASES))
             await scene.settled()
             yield scene
             assert await service.stop() == 0

@@ -44,7 +44,7 @@ async def test_a_backfill_costs_one_create_a_row_and_a_second_one_nothing(demo_d
             await quiet(sandbox, db)
             assert sandbox.count("PATCH") + sandbox.count("POST") == 0
 
-            await db.execute("""update "Risk" set title = 'Trips on the ramp' where id = (select min(id) from "Risk")""")
+            await db.execute("""update "Risk" set title = 'Ramp' where id = (select min(id) from "Risk")""")
             await sandbox.wait_for(lambda: sandbox.count("PATCH") == 1)
             await quiet(sandbox, db)
             assert sandbox.count("PATCH") == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import psycopg
 import pytest
 
@@ -18,6 +20,10 @@ ROWS = {
     "Risks": 'select count(*) from "Risk"',
     "Payment Transactions": 'select count(*) from "PaymentTransaction"',
 }
+
+
+def made(sandbox: Sandbox, pages: int) -> bool:
+    return sandbox.count("POST", "/v1/pages") >= pages
 
 
 @pytest.mark.parametrize("query_lag_s", [0.0, 0.7], ids=["fresh queries", "queries lag"])
@@ -37,7 +43,7 @@ async def test_a_backfill_that_is_killed_again_and_again_makes_every_page_once(
 
         for created in (5, 60, 130, 250):
             async with Service(env) as service:
-                await sandbox.wait_for(lambda n=created: sandbox.count("POST", "/v1/pages") >= n, 30)
+                await sandbox.wait_for(partial(made, sandbox, created), 30)
                 service.kill()
         async with Service(env) as service:
             await service.event("stream.started")

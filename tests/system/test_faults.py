@@ -80,12 +80,9 @@ async def test_while_notion_is_down_the_log_is_acknowledged_and_the_queue_stays_
             marker = await scalar(db, "select pg_current_wal_lsn()::text")
 
             async def acknowledged() -> bool:
-                return bool(
-                    await scalar(
-                        db, f"select confirmed_flush_lsn >= '{marker}' from pg_replication_slots"
-                        " where database = current_database()",
-                    )
-                )
+                query = "select confirmed_flush_lsn >= %s from pg_replication_slots where database = current_database()"
+                row = await (await db.execute(query, (marker,))).fetchone()
+                return row is not None and bool(row[0])
 
             await until(sandbox, acknowledged)
             rows = await scalar(db, 'select count(*) from "Risk"')

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import pytest
+from notion_client import APIResponseError
 
 from deploy.sandbox.server import Sandbox
 
@@ -120,3 +122,17 @@ async def names(notion: Notion, table: Table, **query: Any) -> list[str]:
     """Return the names of the rows that a query answers with, in its order."""
     answer = await notion.data_sources.query(table.source_id, **query)
     return [plain(row["properties"]["Name"]["title"]) for row in answer["results"]]
+
+
+async def read_back(notion: Notion, table: Table, name: str, written: Json) -> Any:
+    page = await add_row(notion, table, "Ann", **{name: written})
+    value = (await notion.pages.retrieve(page["id"]))["properties"][name]
+    assert value == page["properties"][name]
+    return value[value["type"]]
+
+
+async def refusal(notion: Notion, table: Table, name: str, written: Any) -> str:
+    with pytest.raises(APIResponseError) as caught:
+        await add_row(notion, table, "Ann", **{name: written})
+    assert (caught.value.status, caught.value.code) == (400, "validation_error")
+    return str(caught.value)

@@ -25,9 +25,7 @@ async def test_no_junk_breaks_the_server(sandbox: Sandbox, notion: Notion, api: 
     page = await add_row(notion, people_table, "Ann")
     tom = sandbox.state.person("Tom Baker")["id"]
     values: Json = {
-        "Name": {
-            "title": [{"type": "text", "text": {"content": "x", "link": {"url": "u"}}, "annotations": {"bold": True}}]
-        },
+        "Name": {"title": [{"text": {"content": "x", "link": {"url": "u"}}, "annotations": {"bold": True}}]},
         "Email": {"type": "email", "email": "a@b.c"},
         "Status": {"select": {"name": "Active"}},
         "Tags": {"multi_select": [{"name": "A"}]},
@@ -54,15 +52,17 @@ async def test_no_junk_breaks_the_server(sandbox: Sandbox, notion: Notion, api: 
         ("PATCH", f"/v1/data_sources/{people_table.source_id}", {"title": text("T"), "properties": schema}),
         ("POST", f"/v1/data_sources/{people_table.source_id}/query",
          {"filter": {"and": [condition, {"or": [since]}]}, "page_size": 5, "start_cursor": None,
-          "sorts": [{"property": "Name", "direction": "ascending"}, {"timestamp": "created_time", "direction": "descending"}]}),
+          "sorts": [{"property": "Name", "direction": "ascending"},
+                    {"timestamp": "created_time", "direction": "descending"}]}),
         ("POST", "/v1/search", {"query": "x", "filter": {"property": "object", "value": "page"}, "page_size": 2}),
     )  # fmt: skip
     rng = random.Random(12)
 
     for method, path, body in requests:
-        for index in rng.sample(range(sum(1 for _ in places(body))), k=min(200, sum(1 for _ in places(body)))):
-            spoilt = copy.deepcopy(body)
-            container, key = list(places(spoilt))[index]
-            container[key] = copy.deepcopy(rng.choice(JUNK))
-            answer = await api(method, path, spoilt)
-            assert answer.status in (200, 400, 404), (method, path, spoilt, answer.text)
+        for index in range(sum(1 for _ in places(body))):
+            for junk in rng.sample(JUNK, k=3):
+                spoilt = copy.deepcopy(body)
+                container, key = list(places(spoilt))[index]
+                container[key] = copy.deepcopy(junk)
+                answer = await api(method, path, spoilt)
+                assert answer.status in (200, 400, 404), (method, path, spoilt, answer.text)

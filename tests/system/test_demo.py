@@ -1,0 +1,99 @@
+"""`make run` with nothing configured: it comes up, a changed row shows in the stand-in, Ctrl-C stops all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import aiohttp
+import psycopg
+import pytest
+
+from deploy.local.demo.data import FIRST_PARTICIPANT_ID
+from deploy.local.demo_env import parse
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of what `make run` starts from, so that a developer's own running demo is left alone."""
+    copy = tmp_path / "a clone with spaces"
+    shutil.copytree(ROOT / "deploy", copy / "deploy", ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def environment(**settings: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "PG_BIN_DIR"}}
+    return {**kept, **settings}
+
+
+async def start(clone: Path, **settings: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "deploy.local.run", cwd=clone, env=environment(**settings),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+async def destroy(clone: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "deploy.local.postgres", "destroy", cwd=clone, env=environment(),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    assert await process.wait() == 0
+
+
+async def test_the_demo_comes_up_follows_a_change_and_stops_cleanly_twice(clone: Path) -> None:
+    try:
+        for name in ("Amelia Nguyen", "Amelia Novak"):
+            process = await start(clone)
+            assert process.stdout is not None
+            said = ""
+            async with asyncio.timeout(90):
+                while "Ctrl-C" not in said:
+                    line = (await process.stdout.readline()).decode()
+                    assert line, said
+                    said += line
+            found = re.search(r"(http://\S+)/sandbox/databases", said)
+            assert found is not None
+            settings = parse((clone / ".local" / "demo.env").read_text("utf-8"))
+
+            async with await psycopg.AsyncConnection.connect(settings["DATABASE_URL"], autocommit=True) as db:
+                await db.execute('update "User" set name = %s where id = %s', (name, FIRST_PARTICIPANT_ID))
+            async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+                pages = f"{found[1]}/sandbox/pages?database=Participants"
+                moves = 0
+                while name not in await (await session.get(pages)).text():
+                    answer = await (await session.get(f"{found[1]}/sandbox/moves?after={moves}")).json()
+                    moves = answer["moves"]
+
+            process.send_signal(signal.SIGINT)
+            async with asyncio.timeout(30):
+                assert await process.wait() == 0
+            assert not (clone / ".local" / "demo.env").exists()
+    finally:
+        await destroy(clone)
+
+
+@pytest.mark.parametrize(
+    ("settings", "lacks"),
+    [
+        ({"DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/app"}, "NOTION_API_KEY"),
+        ({"NOTION_API_KEY": "ntn_hunter2"}, "DATABASE_URL"),
+    ],
+)
+async def test_half_a_configuration_is_refused_so_that_demo_and_real_never_mix(
+    clone: Path, settings: dict[str, str], lacks: str
+) -> None:
+    process = await start(clone, **settings)
+    said = (await process.communicate())[0].decode()
+
+    assert process.returncode == 2
+    assert f"Set {lacks} too" in said
+    assert "hunter2" not in said
+    assert not (clone / ".local").exists()
