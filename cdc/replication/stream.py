@@ -130,7 +130,7 @@ class ReplicationStream:
         """Return what has arrived, at least one message, once something has.
 
         Safe to cancel, by a timeout too: a message is either returned or still there for the next call. Raises
-        LinkLost when the stream has ended, after everything that came before the end has been returned.
+        LinkLost when the stream has ended; what had not been returned by then comes again on the next stream.
         """
         link = self._open()
         # Gives way before anything is taken. Later would lose what was taken if the caller is cancelled; never
