@@ -8,16 +8,20 @@ Local and unprotected; bodies and answers are JSON; a mistake answers 400 {"erro
 | GET /sandbox/databases                                 | every database, its properties and number of rows         |
 | GET /sandbox/pages?database=Participants&where=Name=Ann| rows as plain values; `where` may repeat; `trashed=1`     |
 | GET /sandbox/pages/{id}                                | one page as plain values                                  |
+| GET /sandbox/pages/{id}/comments                       | the comments on it                                        |
+| GET /sandbox/views?database=Participants               | the views of a database                                   |
 | POST /sandbox/people/{action}                          | one of People's methods, its arguments as the body:       |
 |   create {database, properties}                        | add a row                                                 |
 |   edit {page, properties}                              | plain values or Notion's write form                       |
 |   trash, restore, archive, duplicate, purge {page}     |                                                           |
 |   move {page, to?}                                     | to another database, or out of all                        |
 |   add_text {page, text}                                | a paragraph in the page's body                            |
+|   comment {page, text, discussion?}                    | also remove_comment {comment}                             |
 |   share, unshare {target}                              | a page or database                                        |
 |   rename_property {database, prop, name}               | also remove_property, retype_property, add_property       |
 |   rename_option {database, prop, option, name}         | also remove_option, recolour_option                       |
 |   change_schema {database, properties}                 | a schema update in the API's form                         |
+|   add_view {database, name, kind?, filter?, sorts?}    |                                                           |
 |   (instead of page: database and where {"Name": "Ann"}; `person` names who does it)                                |
 | GET, PATCH /sandbox/switches                           | see Switches                                              |
 | GET, POST, DELETE /sandbox/faults                      | list, script (see Fault), clear                           |
@@ -26,6 +30,7 @@ Local and unprotected; bodies and answers are JSON; a mistake answers 400 {"erro
 | DELETE /sandbox/requests                               | clear it                                                  |
 | GET /sandbox/moves?after=N&timeout_s=10                | returns when `moves` is greater than N: waiting, no poll  |
 | POST /sandbox/reset                                    | start over                                                |
+| /sandbox/webhooks …                                    | see webhookcontrol                                        |
 """
 
 from __future__ import annotations
@@ -45,9 +50,9 @@ if TYPE_CHECKING:
 ACTIONS = (
     "create", "edit", "trash", "restore", "archive", "duplicate", "purge", "move", "add_text", "share", "unshare",
     "change_schema", "rename_property", "remove_property", "retype_property", "add_property",
-    "rename_option", "recolour_option", "remove_option",
+    "rename_option", "recolour_option", "remove_option", "comment", "remove_comment", "add_view",
 )  # fmt: skip
-_Answer = Callable[[web.Request], Awaitable[Any]]
+Answer = Callable[[web.Request], Awaitable[Any]]
 
 
 def add_routes(app: web.Application, sandbox: Sandbox) -> None:
@@ -58,6 +63,8 @@ def add_routes(app: web.Application, sandbox: Sandbox) -> None:
         ("GET", "/sandbox/databases", api.databases),
         ("GET", "/sandbox/pages", api.pages),
         ("GET", "/sandbox/pages/{page}", api.page),
+        ("GET", "/sandbox/pages/{page}/comments", api.comments),
+        ("GET", "/sandbox/views", api.views),
         ("POST", "/sandbox/people/{action}", api.act),
         ("GET", "/sandbox/switches", api.switches),
         ("PATCH", "/sandbox/switches", api.set_switches),
@@ -70,10 +77,12 @@ def add_routes(app: web.Application, sandbox: Sandbox) -> None:
         ("GET", "/sandbox/moves", api.moves),
         ("POST", "/sandbox/reset", api.reset),
     ):
-        app.router.add_route(method, path, _route(answer))
+        app.router.add_route(method, path, answering(answer))
 
 
-def _route(answer: _Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def answering(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return the request handler of a function; its mistakes become a 400 that explains."""
+
     async def serve(request: web.Request) -> web.StreamResponse:
         try:
             return web.json_response(await answer(request))
@@ -85,7 +94,8 @@ def _route(answer: _Answer) -> Callable[[web.Request], Awaitable[web.StreamRespo
     return serve
 
 
-async def _body(request: web.Request) -> Json:
+async def body_of(request: web.Request) -> Json:
+    """Return the JSON object of a request, empty when there is none."""
     raw = await request.read()
     parsed = json.loads(raw) if raw else {}
     if not isinstance(parsed, dict):
@@ -123,11 +133,17 @@ class _Control:
     async def page(self, request: web.Request) -> Json:
         return self._sandbox.people.row(request.match_info["page"])
 
+    async def comments(self, request: web.Request) -> list[Json]:
+        return self._sandbox.people.comments(request.match_info["page"])
+
+    async def views(self, request: web.Request) -> list[Json]:
+        return self._sandbox.people.views(request.query["database"])
+
     async def act(self, request: web.Request) -> Json:
         action = request.match_info["action"]
         if action not in ACTIONS:
             raise LookupError(f"no action {action!r}; there are {', '.join(ACTIONS)}")
-        arguments = await _body(request)
+        arguments = await body_of(request)
         method = getattr(self._sandbox.people, action)
         takes = inspect.signature(method).parameters
         for name in ("page", "target"):
@@ -139,14 +155,14 @@ class _Control:
         return self._sandbox.switches.as_dict()
 
     async def set_switches(self, request: web.Request) -> Json:
-        self._sandbox.switches.update(await _body(request))
+        self._sandbox.switches.update(await body_of(request))
         return self._sandbox.switches.as_dict()
 
     async def faults(self, _request: web.Request) -> list[Json]:
         return [fault.as_dict() for fault in self._sandbox.faults.scripts]
 
     async def script(self, request: web.Request) -> Json:
-        settings = await _body(request)
+        settings = await body_of(request)
         settings.pop("where", None)
         return self._sandbox.faults.script(**settings).as_dict()
 
@@ -155,7 +171,7 @@ class _Control:
         return []
 
     async def outage(self, request: web.Request) -> Json:
-        self._sandbox.switches.update({"outage": (await _body(request)).get("on", True)})
+        self._sandbox.switches.update({"outage": (await body_of(request)).get("on", True)})
         return {"outage": self._sandbox.switches.outage}
 
     async def requests(self, request: web.Request) -> Any:

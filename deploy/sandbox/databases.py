@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.sandbox import schema, texts
+from deploy.sandbox import schema, texts, views
 from deploy.sandbox.checks import as_bool, as_object, icon_or_cover, known_keys, tagged
 from deploy.sandbox.errors import (
     ARCHIVED_TEXT,
@@ -42,7 +42,8 @@ def create(workspace: Workspace, body: Json) -> Json:
     source = _new_source(workspace, database["id"], title)
     # The schema first: a bad one must leave nothing behind.
     schema.create(workspace, source, properties, "body.initial_data_source.properties")
-    workspace.store.put("database", database["id"], database)
+    workspace.store.put("database", database["id"], database, workspace.bot_id)
+    views.add(workspace, database["id"], source["id"], views.DEFAULT, None)
     return database
 
 

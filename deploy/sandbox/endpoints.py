@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
-from deploy.sandbox import databases, listings, pages, queries, rendering
-from deploy.sandbox.checks import query_page_size
+from deploy.sandbox import comments, databases, listings, pages, queries, rendering, views
+from deploy.sandbox.calls import Call, route
 from deploy.sandbox.cursors import Cursors
 from deploy.sandbox.draft import lookup
 from deploy.sandbox.errors import Invalid, Json, NotFound, NotionError, NotSimulated, Restricted
-from deploy.sandbox.ids import canonical_uuid
 from deploy.sandbox.lag import QueryLag
 from deploy.sandbox.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request after the header checks."""
-
-    version: str
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    body: Json
-    ids: tuple[str, ...] = ()
-
-    @property
-    def archived_accepted(self) -> bool:
-        """True in versions that still know `archived`."""
-        return self.version < rendering.NEWEST
-
-    def first(self, name: str) -> str | None:
-        """Return the first value of a query parameter."""
-        return next(iter(self.query.get(name, ())), None)
-
-    @property
-    def page_size(self) -> int:
-        """The page size of a GET."""
-        return query_page_size(self.first("page_size"))
 
 
 class Endpoints:
@@ -54,18 +26,18 @@ class Endpoints:
 
     def answer(self, call: Call) -> Json:
         """Return the answer, or raise a NotionError; an error leaves the workspace as it was."""
-        for method, pattern, needs, function in _ROUTES:
-            if method == call.method and (found := pattern.fullmatch(call.path)):
-                if not getattr(self.workspace.switches, needs):
+        for one in _ROUTES:
+            if one.method == call.method and (found := one.path.fullmatch(call.path)):
+                if not all(getattr(self.workspace.switches, capability) for capability in one.needs):
                     raise Restricted
-                return function(self, Call(call.version, method, call.path, call.query, call.body, found.groups()))
+                return one.endpoint(self, replace(call, ids=found.groups()))
         if any(pattern.fullmatch(call.path) for pattern in _UNSIMULATED):
             raise NotSimulated(f"{call.method} {call.path}")
         raise NotionError(400, "invalid_request_url", "Invalid request URL.")
 
     def id_of(self, call: Call, kind: str) -> Json:
         """Return the visible document that the path names."""
-        return self.workspace.get(kind, canonical_uuid(call.ids[0], f"path failed validation: path.{kind}_id"))
+        return self.workspace.get(kind, call.id_in_path(kind))
 
     def create_page(self, call: Call) -> Json:
         return self._page(call, pages.create(self.workspace, call.body))
@@ -138,7 +110,7 @@ class Endpoints:
         return rendering.block(self.workspace, kind, trashed, call.version)
 
     def _block(self, call: Call) -> tuple[str, Json]:
-        block_id = canonical_uuid(call.ids[0], "path failed validation: path.block_id")
+        block_id = call.id_in_path("block")
         for kind in ("page", "database", "block"):
             document = self.workspace.store.get(kind, block_id)
             if document is not None and self.workspace.visible(document):
@@ -149,7 +121,7 @@ class Endpoints:
         return rendering.user(self.workspace, self.workspace.bot_id)
 
     def retrieve_user(self, call: Call) -> Json:
-        user_id = canonical_uuid(call.ids[0], "path failed validation: path.user_id")
+        user_id = call.id_in_path("user")
         if self.workspace.store.get("user", user_id) is None:
             raise NotFound("user", user_id)
         return rendering.user(self.workspace, user_id)
@@ -181,34 +153,28 @@ class Endpoints:
         return frozenset(chosen)
 
 
-Endpoint = Callable[[Endpoints, Call], Json]
-_ID = "([^/]+)"
-
-
-def _route(method: str, path: str, needs: str, function: Endpoint) -> tuple[str, re.Pattern[str], str, Endpoint]:
-    return method, re.compile(path.replace("{}", _ID)), needs, function
-
-
 _ROUTES: Final = (
-    _route("POST", "/v1/pages", "insert_content", Endpoints.create_page),
-    _route("GET", "/v1/pages/{}", "read_content", Endpoints.retrieve_page),
-    _route("PATCH", "/v1/pages/{}", "update_content", Endpoints.update_page),
-    _route("POST", "/v1/pages/{}/move", "update_content", Endpoints.move_page),
-    _route("GET", "/v1/pages/{}/properties/{}", "read_content", Endpoints.property_item),
-    _route("POST", "/v1/databases", "insert_content", Endpoints.create_database),
-    _route("GET", "/v1/databases/{}", "read_content", Endpoints.retrieve_database),
-    _route("PATCH", "/v1/databases/{}", "update_content", Endpoints.update_database),
-    _route("POST", "/v1/data_sources", "insert_content", Endpoints.create_source),
-    _route("GET", "/v1/data_sources/{}", "read_content", Endpoints.retrieve_source),
-    _route("PATCH", "/v1/data_sources/{}", "update_content", Endpoints.update_source),
-    _route("POST", "/v1/data_sources/{}/query", "read_content", Endpoints.query_source),
-    _route("GET", "/v1/blocks/{}/children", "read_content", Endpoints.list_blocks),
-    _route("GET", "/v1/blocks/{}", "read_content", Endpoints.retrieve_block),
-    _route("DELETE", "/v1/blocks/{}", "update_content", Endpoints.delete_block),
-    _route("GET", "/v1/users/me", "read_content", Endpoints.me),
-    _route("GET", "/v1/users/{}", "read_content", Endpoints.retrieve_user),
-    _route("GET", "/v1/users", "read_content", Endpoints.list_users),
-    _route("POST", "/v1/search", "read_content", Endpoints.run_search),
+    route("POST", "/v1/pages", "insert_content", Endpoints.create_page),
+    route("GET", "/v1/pages/{}", "read_content", Endpoints.retrieve_page),
+    route("PATCH", "/v1/pages/{}", "update_content", Endpoints.update_page),
+    route("POST", "/v1/pages/{}/move", "update_content", Endpoints.move_page),
+    route("GET", "/v1/pages/{}/properties/{}", "read_content", Endpoints.property_item),
+    route("POST", "/v1/databases", "insert_content", Endpoints.create_database),
+    route("GET", "/v1/databases/{}", "read_content", Endpoints.retrieve_database),
+    route("PATCH", "/v1/databases/{}", "update_content", Endpoints.update_database),
+    route("POST", "/v1/data_sources", "insert_content", Endpoints.create_source),
+    route("GET", "/v1/data_sources/{}", "read_content", Endpoints.retrieve_source),
+    route("PATCH", "/v1/data_sources/{}", "update_content", Endpoints.update_source),
+    route("POST", "/v1/data_sources/{}/query", "read_content", Endpoints.query_source),
+    route("GET", "/v1/blocks/{}/children", "read_content", Endpoints.list_blocks),
+    route("GET", "/v1/blocks/{}", "read_content", Endpoints.retrieve_block),
+    route("DELETE", "/v1/blocks/{}", "update_content", Endpoints.delete_block),
+    route("GET", "/v1/users/me", "read_content", Endpoints.me),
+    route("GET", "/v1/users/{}", "read_content", Endpoints.retrieve_user),
+    route("GET", "/v1/users", "read_content", Endpoints.list_users),
+    route("POST", "/v1/search", "read_content", Endpoints.run_search),
+    *comments.ROUTES,
+    *views.ROUTES,
 )
 # Paths that the real service has: a client that needs one must learn that the stand-in does not do it.
 _UNSIMULATED: Final = tuple(

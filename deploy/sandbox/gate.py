@@ -11,7 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from deploy.sandbox.endpoints import Call, Endpoints
+from deploy.sandbox.calls import Call
+from deploy.sandbox.endpoints import Endpoints
 from deploy.sandbox.errors import Invalid, Json, NotionError
 from deploy.sandbox.faults import Fault, Faults
 from deploy.sandbox.ids import canonical_uuid, fresh_uuid

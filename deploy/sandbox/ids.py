@@ -26,7 +26,7 @@ def canonical_uuid(raw: object, path: str) -> str:
     if isinstance(raw, str) and _UUID.fullmatch(raw.lower()):
         return str(uuid.UUID(raw))
     message = f"{path} should be a valid uuid, instead was `{shown(raw)}`."
-    raise Invalid(message if path.startswith("path") else f"body failed validation: {message}")
+    raise Invalid(message if " failed validation: " in path else f"body failed validation: {message}")
 
 
 def fresh_property_id(rng: random.Random, taken: Container[str]) -> str:

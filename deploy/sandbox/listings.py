@@ -18,7 +18,8 @@ from deploy.sandbox.workspace import Workspace
 _LISTED: Final = ("title", "rich_text", "relation", "people")
 
 
-def _list(kind: str, results: list[Any], cursor: str | None) -> Json:
+def listed(kind: str, results: list[Any], cursor: str | None) -> Json:
+    """Return a list object, one page of it."""
     return {
         "object": "list",
         "results": results,
@@ -52,7 +53,7 @@ def property_item(workspace: Workspace, cursors: Cursors, page: Json, key: str, 
     next_url = None
     if following is not None:
         next_url = f"https://api.notion.com/v1/pages/{page['id']}/properties/{shown_id}?start_cursor={following}"
-    shown = _list("property_item", results, following)
+    shown = listed("property_item", results, following)
     shown["property_item"] = {"id": shown_id, "next_url": next_url, "type": kind, kind: {}}
     return shown
 
@@ -61,17 +62,19 @@ def blocks(workspace: Workspace, cursors: Cursors, page: Json, size: int, cursor
     """Return the blocks of a page: its databases, sub-pages and paragraphs that are not in the trash."""
     found = []
     for kind, object_id in workspace.store.children(page["id"]):
+        if kind not in rendering.BLOCKS:
+            continue
         document = workspace.store.get(kind, object_id)
         if document is not None and not document["in_trash"] and workspace.visible(document):
             found.append((kind, document))
     part, following = cursors.page(f"blocks/{page['id']}", found, size, cursor)
-    return _list("block", [rendering.block(workspace, kind, document, version) for kind, document in part], following)
+    return listed("block", [rendering.block(workspace, kind, document, version) for kind, document in part], following)
 
 
 def users(workspace: Workspace, cursors: Cursors, size: int, cursor: str | None) -> Json:
     """Return the persons and bots of the workspace."""
     part, following = cursors.page("users", list(workspace.store.all("user")), size, cursor)
-    return _list("user", [rendering.user(workspace, user_id) for user_id in part], following)
+    return listed("user", [rendering.user(workspace, user_id) for user_id in part], following)
 
 
 class SearchIndex:
@@ -111,7 +114,7 @@ class SearchIndex:
             else rendering.data_source(workspace, document, version)
             for kind, document in part
         ]
-        return _list("page_or_data_source", results, following)
+        return listed("page_or_data_source", results, following)
 
     def _kinds(self, raw: Any) -> tuple[str, ...]:
         if raw is None:

@@ -7,23 +7,19 @@ Values may be Notion's write form ({"select": {"name": "High"}}) or plain ones (
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from deploy.sandbox import options, pages, relations, schema, texts, values
-from deploy.sandbox.draft import Draft, lookup
+from deploy.sandbox import comments, pages, relations, texts, values
+from deploy.sandbox.designers import Designers
+from deploy.sandbox.draft import Draft
 from deploy.sandbox.errors import Json
 from deploy.sandbox.ids import canonical_uuid
 from deploy.sandbox.plain import shown, written
-from deploy.sandbox.workspace import Workspace
 
 
-class People:
+class People(Designers):
     """The persons' hands. Raises LookupError for what does not exist and NotionError for values that can't be."""
-
-    def __init__(self, workspace: Workspace, moved: Callable[[], None]) -> None:
-        self._workspace = workspace
-        self._moved = moved
 
     # Pages
 
@@ -99,10 +95,31 @@ class People:
             "shared": None, "rich_text": texts.plain(text),
             "created_s": now_s, "created_by": by, "edited_s": now_s, "edited_by": by,
         }  # fmt: skip
-        self._workspace.store.put("block", block_id, block)
-        self._workspace.store.put("page", document["id"], {**document, "edited_s": now_s, "edited_by": by})
+        self._workspace.store.put("block", block_id, block, by)
+        self._workspace.store.put("page", document["id"], {**document, "edited_s": now_s, "edited_by": by}, by)
         self._moved()
         return block_id
+
+    def comment(self, page: str, text: str, *, discussion: str | None = None, person: str | None = None) -> str:
+        """Comment on a page, in a new discussion or one that exists; return the comment's id."""
+        by = self._workspace.person(person)["id"]
+        document = self.page(page)
+        comments.refuse_trashed(self._workspace, document)
+        if discussion is not None and not comments.discussion(self._workspace, discussion):
+            raise LookupError("no such discussion")
+        parent = {"type": "page_id", "page_id": document["id"]}
+        thread_id = discussion or self._workspace.fresh_id()
+        added = comments.add(self._workspace, parent, thread_id, texts.plain(text), by)
+        self._moved()
+        return str(added["id"])
+
+    def remove_comment(self, comment: str, *, person: str | None = None) -> None:
+        """Delete a comment; the first of a discussion takes the discussion along."""
+        found = self._workspace.store.get("comment", comment)
+        if found is None:
+            raise LookupError("no such comment")
+        comments.remove(self._workspace, found, self._workspace.person(person)["id"])
+        self._moved()
 
     def share(self, target: str, shared: bool | None = True) -> None:
         """Share a page or database with the connection, or not; None means as its parent is."""
@@ -113,59 +130,6 @@ class People:
     def unshare(self, target: str) -> None:
         """Take a page or database away from the connection."""
         self.share(target, False)
-
-    # Schema
-
-    def change_schema(self, database: str, properties: Mapping[str, Any], *, person: str | None = None) -> None:
-        """Apply a schema update in the API's own form: {"Old": {"name": "New"}, "Gone": None, "X": {"number": {}}}."""
-        source = self.source(database)
-        schema.update(self._workspace, source, dict(properties), self._workspace.person(person)["id"])
-        self._moved()
-
-    def rename_property(self, database: str, prop: str, name: str, *, person: str | None = None) -> None:
-        """Rename a property; its id and values stay."""
-        self.change_schema(database, {prop: {"name": name}}, person=person)
-
-    def remove_property(self, database: str, prop: str, *, person: str | None = None) -> None:
-        """Remove a property with its values."""
-        self.change_schema(database, {prop: None}, person=person)
-
-    def retype_property(self, database: str, prop: str, kind: str, *, person: str | None = None) -> None:
-        """Give a property another type; values are read as text again."""
-        self.change_schema(database, {prop: {kind: {}}}, person=person)
-
-    def add_property(self, database: str, name: str, kind: str = "rich_text", *, person: str | None = None) -> None:
-        """Add a property of one's own."""
-        self.change_schema(database, {name: {kind: {}}}, person=person)
-
-    def rename_option(self, database: str, prop: str, option: str, name: str, *, person: str | None = None) -> None:
-        """Rename a select option: its id stays, and so do the rows that have it."""
-        self._change_option(database, prop, option, {"name": options.checked_name(name, "name")}, person)
-
-    def recolour_option(self, database: str, prop: str, option: str, colour: str, *, person: str | None = None) -> None:
-        """Give a select option another colour."""
-        self._change_option(database, prop, option, {"color": colour}, person)
-
-    def remove_option(self, database: str, prop: str, option: str, *, person: str | None = None) -> None:
-        """Remove a select option; rows that had it are empty there."""
-        self._change_option(database, prop, option, None, person)
-
-    def _change_option(self, database: str, prop: str, option: str, changes: Json | None, person: str | None) -> None:
-        source = self.source(database)
-        changed = copy.deepcopy(source)
-        found = lookup(changed, prop)
-        if found is None or "options" not in found["config"]:
-            raise LookupError(f"no select property {prop!r} in {database!r}")
-        listed: list[Json] = found["config"]["options"]
-        target = options.find(listed, option) or options.by_id(listed, option)
-        if target is None:
-            raise LookupError(f"no option {option!r} in {prop!r}")
-        if changes is None:
-            listed.remove(target)
-        else:
-            target.update(changes)
-        schema.store(self._workspace, source, changed, self._workspace.person(person)["id"])
-        self._moved()
 
     # Looking
 
@@ -202,6 +166,18 @@ class People:
         """Return one row or page as plain values."""
         return shown(self._workspace, self.page(page))
 
+    def comments(self, page: str) -> list[Json]:
+        """Return the comments on a page, oldest first: id, text, author and discussion."""
+        return [
+            {
+                "id": comment["id"],
+                "text": texts.joined(comment["rich_text"]),
+                "author": self._workspace.user_name(comment["created_by"]),
+                "discussion_id": comment["discussion_id"],
+            }
+            for comment in self._workspace.children(self.page(page)["id"], "comment")
+        ]
+
     def find(self, database: str, where: Mapping[str, Any]) -> str:
         """Return the id of the one live row that matches."""
         found = self.rows(database, where)
@@ -215,16 +191,6 @@ class People:
         if document is None:
             raise LookupError("no such page")
         return document
-
-    def source(self, database: str) -> Json:
-        """Return a stored data source by its id, its database's id or title."""
-        for candidate in self._workspace.store.all("database").values():
-            if database in (candidate["id"], candidate["id"].replace("-", ""), texts.joined(candidate["title"])):
-                return self._workspace.sources(candidate)[0]
-        for source in self._workspace.store.all("data_source").values():
-            if database in (source["id"], source["id"].replace("-", "")):
-                return source
-        raise LookupError(f"no database {database!r}")
 
     def _parsed(self, draft: Draft, properties: Mapping[str, Any]) -> dict[str, Any]:
         parsed: dict[str, Any] = {}

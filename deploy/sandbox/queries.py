@@ -41,7 +41,7 @@ def run(
     size = as_page_size(body.get("page_size"))
     archived = as_bool(body.get("is_archived", False), "body.is_archived")
     matches = filters.compiled(workspace, source, body["filter"]) if body.get("filter") is not None else None
-    sorts = [_sort_key(source, sort, index) for index, sort in enumerate(as_array(body.get("sorts", []), "body.sorts"))]
+    sorts = [sort_key(source, sort, index) for index, sort in enumerate(as_array(body.get("sorts", []), "body.sorts"))]
     listing = f"query/{source['id']}"
     place = cursors.open(listing, body.get("start_cursor")) or {
         "next": None,
@@ -60,8 +60,8 @@ def run(
     lag.count_query()
     if place["order"] is not None:
         rows.sort(key=lambda row: _shuffled(place["order"], row["id"]))
-    for sort_key, reverse in reversed(sorts):
-        _sort(rows, sort_key, reverse)
+    for by_value, reverse in reversed(sorts):
+        _sort(rows, by_value, reverse)
     return _page(workspace, cursors, listing, place, rows, size, only, version)
 
 
@@ -115,7 +115,8 @@ def _sort(rows: list[Json], key: SortKey, reverse: bool) -> None:
     rows[:] = [*full, *empty]
 
 
-def _sort_key(source: Json, raw: Any, index: int) -> tuple[SortKey, bool]:
+def sort_key(source: Json, raw: Any, index: int) -> tuple[SortKey, bool]:
+    """Return the key of one sort and whether it is reversed; refuses what the data source does not have."""
     path = f"body.sorts[{index}]"
     given = as_object(raw, path)
     known_keys(given, path, ("property", "timestamp", "direction"))

@@ -12,10 +12,12 @@ from deploy.sandbox.ids import encoded
 from deploy.sandbox.limits import REFERENCES_SHOWN
 from deploy.sandbox.retyping import shown_number
 from deploy.sandbox.values import EMPTY
-from deploy.sandbox.workspace import Workspace
+from deploy.sandbox.workspace import NAME, Workspace
 
 VERSIONS: Final = ("2025-09-03", "2026-03-11")
 NEWEST: Final = VERSIONS[-1]
+BLOCKS: Final = ("page", "database", "block")
+"""The kinds of document that show as blocks of a page."""
 _TIMES: Final = {"created_time": "created_s", "last_edited_time": "edited_s"}
 _AUTHORS: Final = {"created_by": "created_by", "last_edited_by": "edited_by"}
 
@@ -30,7 +32,7 @@ def user(workspace: Workspace, user_id: str) -> Json:
         shown["bot"] = {
             "owner": {"type": "workspace", "workspace": True},
             "workspace_id": workspace.workspace_id,
-            "workspace_name": "Sandbox",
+            "workspace_name": NAME,
             "workspace_limits": {"max_file_upload_size_in_bytes": 5_242_880},
         }
     else:
@@ -38,16 +40,18 @@ def user(workspace: Workspace, user_id: str) -> Json:
     return shown
 
 
-def _author(user_id: str) -> Json:
+def author(user_id: str) -> Json:
+    """Return a partial user object."""
     return {"object": "user", "id": user_id}
 
 
-def _stamps(document: Json) -> Json:
+def stamps(document: Json) -> Json:
+    """Return who made and edited a document, and when, to the minute."""
     return {
         "created_time": shown_minute(document["created_s"]),
         "last_edited_time": shown_minute(document["edited_s"]),
-        "created_by": _author(document["created_by"]),
-        "last_edited_by": _author(document["edited_by"]),
+        "created_by": author(document["created_by"]),
+        "last_edited_by": author(document["edited_by"]),
     }
 
 
@@ -87,7 +91,7 @@ def page(workspace: Workspace, document: Json, version: str, only: Collection[st
     return {
         "object": "page",
         "id": document["id"],
-        **_stamps(document),
+        **stamps(document),
         "parent": parent(workspace, document),
         "is_archived": document["is_archived"],
         "is_locked": document["is_locked"],
@@ -181,7 +185,7 @@ def data_source(workspace: Workspace, document: Json, version: str) -> Json:
         "parent": document["parent"],
         "database_parent": database_document.get("parent"),
         "is_inline": database_document.get("is_inline", False),
-        **_stamps(document),
+        **stamps(document),
         "properties": schema(workspace, document),
         **_ending(document, version),
     }
@@ -189,7 +193,7 @@ def data_source(workspace: Workspace, document: Json, version: str) -> Json:
 
 def database(workspace: Workspace, document: Json, version: str) -> Json:
     """Return a database object: a container that lists its data sources and has no properties."""
-    stamps = _stamps(document)
+    made_and_edited = stamps(document)
     return {
         "object": "database",
         "id": document["id"],
@@ -198,8 +202,8 @@ def database(workspace: Workspace, document: Json, version: str) -> Json:
         "parent": document["parent"],
         "is_inline": document["is_inline"],
         "is_locked": document["is_locked"],
-        "created_time": stamps["created_time"],
-        "last_edited_time": stamps["last_edited_time"],
+        "created_time": made_and_edited["created_time"],
+        "last_edited_time": made_and_edited["last_edited_time"],
         "data_sources": [
             {"id": source["id"], "name": texts.joined(source["title"])} for source in workspace.sources(document)
         ],
@@ -213,8 +217,8 @@ def block(workspace: Workspace, kind: str, document: Json, version: str) -> Json
         "object": "block",
         "id": document["id"],
         "parent": document["parent"],
-        **_stamps(document),
-        "has_children": kind == "page" and workspace.store.count_children(document["id"]) > 0,
+        **stamps(document),
+        "has_children": kind == "page" and any(one in BLOCKS for one, _ in workspace.store.children(document["id"])),
         "in_trash": document["in_trash"],
     }
     if version < NEWEST:

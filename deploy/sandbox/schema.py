@@ -46,7 +46,7 @@ def create(workspace: Workspace, source: Json, raw: Any, path: str) -> Json:
     for name, config in given.items():
         _add(workspace, source, name, config, f"{path}.{name}")
     check_size(source, workspace.switches.schema_limit_bytes)
-    workspace.store.put("data_source", source["id"], source)
+    workspace.store.put("data_source", source["id"], source, source["created_by"])
     for prop in list(source["properties"].values()):
         relations.mirror(workspace, source["id"], prop["id"], source["created_by"])
     return workspace.store.get("data_source", source["id"]) or source

@@ -4,7 +4,8 @@
         client = AsyncClient(auth=sandbox.token, base_url=sandbox.url)
 
 `sandbox.people` does what a person does, `sandbox.faults` scripts failures, `sandbox.switches` turns behaviour on,
-`sandbox.requests` is the log of what came in, and `await sandbox.wait_for(predicate)` waits without sleeping.
+`sandbox.requests` is the log of what came in, `sandbox.webhooks` tells a URL what happened, and
+`await sandbox.wait_for(predicate)` waits without sleeping.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from deploy.sandbox import control
+from deploy.sandbox import control, webhookcontrol
 from deploy.sandbox.cursors import Cursors
 from deploy.sandbox.endpoints import Endpoints
 from deploy.sandbox.faults import Faults
@@ -31,6 +32,7 @@ from deploy.sandbox.people import People
 from deploy.sandbox.requestlog import RequestLog
 from deploy.sandbox.store import Change, Store
 from deploy.sandbox.switches import Switches
+from deploy.sandbox.webhooks import Webhooks
 from deploy.sandbox.workspace import Workspace
 
 
@@ -63,7 +65,8 @@ class Sandbox:
         self.state = Workspace(self.store, clock=clock, monotonic=monotonic, seed=seed, switches=self.switches)
         self.people = People(self.state, self.moved)
         self._endpoints = Endpoints(self.state, Cursors(self.state.workspace_id), self._lag, self._search)
-        for listener in (self._lag.notice, self._search.notice, self._notice):
+        self.webhooks = Webhooks(self.state, self.moved)
+        for listener in (self._lag.notice, self._search.notice, self.webhooks.notice, self._notice):
             self.store.listen(listener)
         self._gate = Gate(
             token=token,
@@ -94,18 +97,21 @@ class Sandbox:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         control.add_routes(app, self)
+        webhookcontrol.add_routes(app, self)
         app.router.add_route("*", "/{path:.*}", self._gate.serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, *self._address)
         await site.start()
         self._address = (self._address[0], self._runner.addresses[0][1])
+        await self.webhooks.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._gate.stop()
+        await self.webhooks.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -142,6 +148,7 @@ class Sandbox:
         """Start over: an empty workspace, no faults, default switches, an empty log."""
         self.switches.update(Switches().as_dict())
         self.faults.clear()
+        self.webhooks.forget()
         self.store.clear()
         self.state.start()
         self._endpoints.cursors = Cursors(self.state.workspace_id)

@@ -13,20 +13,22 @@ from pathlib import Path
 
 from deploy.sandbox.errors import Json
 
-KINDS = ("meta", "user", "database", "data_source", "page", "block")
+KINDS = ("meta", "user", "database", "data_source", "page", "block", "comment", "view", "subscription")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One document's step from `before` to `after`; None means that it did not or does not exist.
 
-    The hook for everything that listens: query lag today, an event stream when it is needed.
+    The hook for everything that listens: query lag, the search index, webhooks.
     """
 
     kind: str
     object_id: str
     before: Json | None
     after: Json | None
+    by: str | None = None
+    """Whose act it was; None when it was nobody's: what follows from another change, sharing, purging."""
 
 
 class Store:
@@ -71,8 +73,8 @@ class Store:
         """Return how many direct children there are."""
         return len(self._children.get(parent_id, ()))
 
-    def put(self, kind: str, object_id: str, document: Json) -> None:
-        """Store a document; visible at once, on disk with the next commit."""
+    def put(self, kind: str, object_id: str, document: Json, by: str | None = None) -> None:
+        """Store a document; visible at once, on disk with the next commit. `by`: see Change."""
         before = self._documents[kind].get(object_id)
         self._remember(kind, object_id, document)
         if self._database is not None:
@@ -81,15 +83,15 @@ class Store:
                 "on conflict (kind, id) do update set body = excluded.body",
                 (kind, object_id, json.dumps(document)),
             )
-        self._announce(Change(kind, object_id, before, document))
+        self._announce(Change(kind, object_id, before, document, by))
 
-    def delete(self, kind: str, object_id: str) -> None:
+    def delete(self, kind: str, object_id: str, by: str | None = None) -> None:
         """Forget a document for good."""
         before = self._documents[kind].pop(object_id)
         self._children.get(parent_of(before) or "", {}).pop((kind, object_id), None)
         if self._database is not None:
             self._database.execute("delete from document where kind = ? and id = ?", (kind, object_id))
-        self._announce(Change(kind, object_id, before, None))
+        self._announce(Change(kind, object_id, before, None, by))
 
     def clear(self) -> None:
         """Forget everything."""

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Switches:
-    """The settings of a running stand-in. Names with a unit are numbers; the rest are yes or no."""
+    """The settings of a running stand-in: yes or no, or a number; the default tells which. Chances are 0 to 1."""
 
     latency_s: float = 0.0
     """Every request waits this long before it is executed."""
@@ -35,6 +35,9 @@ class Switches:
     read_content: bool = True
     update_content: bool = True
     insert_content: bool = True
+    read_comments: bool = True
+    insert_comments: bool = True
+    """Without the capability to read comments there are no comment events either."""
     user_emails: bool = True
     """Persons carry their e-mail address."""
     out_of_blocks: bool = False
@@ -47,6 +50,25 @@ class Switches:
     """Rows a data source can hold."""
     schema_limit_bytes: int = 50_000
     """Largest JSON of a data source's properties."""
+    webhook_aggregation_s: float = 0.05
+    """What happens to one page or data source within this time becomes its net effect; 0: everything is told."""
+    webhook_delay_s: float = 0.0
+    """Every event waits this long on top, as the real ones may for minutes."""
+    webhook_loss: float = 0.0
+    """Chance that an event is never sent."""
+    webhook_duplicate: float = 0.0
+    """Chance that an answered event is sent once more, as if the answer was lost."""
+    webhook_reorder: float = 0.0
+    """Chance that an event is held back ..."""
+    webhook_reorder_s: float = 0.2
+    """... by anything up to this long, so that later ones overtake it."""
+    webhook_retry_s: float = 1.0
+    """Wait before the second attempt; it doubles with every further one."""
+    webhook_attempts: int = 8
+    webhook_timeout_s: float = 5.0
+    """An answer that takes longer is none."""
+    webhook_title_as_content: bool = False
+    """A row's new title is page.content_updated, as the documentation has it for pages."""
 
     def update(self, changes: dict[str, Any]) -> None:
         """Set several at once; a wrong name or kind of value is a ValueError and changes nothing."""

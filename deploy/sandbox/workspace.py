@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,12 @@ PERSONS = (
     ("Tom Baker", "tom.baker@example.org"),
     ("Mei Chen", "mei.chen@example.org"),
 )
-KIND_NAMES = {"page": "page", "database": "database", "data_source": "data source", "block": "block"}
+KIND_NAMES = {
+    "page": "page", "database": "database", "data_source": "data source", "block": "block", "comment": "comment",
+    "view": "view",
+}  # fmt: skip
+NAME = "Sandbox"
+CONNECTION_NAME = "Sandbox connection"
 
 
 class Workspace:
@@ -36,13 +42,14 @@ class Workspace:
         self.monotonic = monotonic
         self.switches = switches
         self._seed = seed
+        self._starts = 1
         self.rng = random.Random(seed)
         self.start()
 
     def start(self) -> None:
         """Load the workspace's own facts, or found a new one."""
         facts = self.store.get("meta", "workspace")
-        starts = 1 if facts is None else int(facts["starts"]) + 1
+        self._starts = starts = 1 if facts is None else int(facts["starts"]) + 1
         if self._seed is not None:
             # A restart with the same seed must not hand out the ids of the first run again.
             self.rng = random.Random(f"{self._seed}/{starts}")
@@ -58,7 +65,7 @@ class Workspace:
 
     def _found(self, facts: Json) -> None:
         bot_id = facts["bot_id"]
-        self.store.put("user", bot_id, {"id": bot_id, "name": "Sandbox connection", "type": "bot"})
+        self.store.put("user", bot_id, {"id": bot_id, "name": CONNECTION_NAME, "type": "bot"})
         for name, email in PERSONS:
             person_id = ids.fresh_uuid(self.rng)
             self.store.put("user", person_id, {"id": person_id, "name": name, "type": "person", "email": email})
@@ -81,6 +88,15 @@ class Workspace:
     def fresh_id(self) -> str:
         """Return a new UUID."""
         return ids.fresh_uuid(self.rng)
+
+    def own_rng(self, name: str) -> random.Random:
+        """Return a generator for a part whose draws must not change the ids and orders of the rest."""
+        return random.Random(None if self._seed is None else f"{self._seed}/{self._starts}/{name}")
+
+    @property
+    def integration_id(self) -> str:
+        """The id of the connection, which is not its bot's."""
+        return str(uuid.uuid5(uuid.UUID(self.workspace_id), "connection"))
 
     # Reading
 
@@ -118,8 +134,12 @@ class Workspace:
 
     def sources(self, database: Json) -> list[Json]:
         """Return the data sources of a database."""
-        found = (self.store.get(kind, child_id) for kind, child_id in self.store.children(database["id"]))
-        return [source for source in found if source is not None]
+        return self.children(database["id"], "data_source")
+
+    def children(self, parent_id: str, kind: str) -> list[Json]:
+        """Return the documents of one kind directly under another, in order of arrival."""
+        found = (self.store.get(kind, child_id) for one, child_id in self.store.children(parent_id) if one == kind)
+        return [document for document in found if document is not None]
 
     def rows(self, source_id: str) -> Iterator[Json]:
         """Yield every page of a data source, those in the trash too."""
@@ -133,6 +153,11 @@ class Workspace:
         if page["parent"]["type"] != "data_source_id":
             return None
         return self.store.get("data_source", page["parent"]["data_source_id"])
+
+    def user_name(self, user_id: str) -> str | None:
+        """Return the name of a person or bot, None for somebody unknown."""
+        user = self.store.get("user", user_id)
+        return None if user is None else str(user["name"])
 
     def title_of(self, page: Json) -> str:
         """Return the plain title of a page."""
@@ -177,7 +202,7 @@ class Workspace:
             "edited_s": now_s,
             "edited_by": author_id,
         }
-        self.store.put("page", page_id, page)
+        self.store.put("page", page_id, page, author_id)
         return page
 
     def edit(self, kind: str, document: Json, changes: Mapping[str, Any], author_id: str) -> Json:
@@ -187,7 +212,7 @@ class Workspace:
             return document
         edited["edited_s"] = self.clock()
         edited["edited_by"] = author_id
-        self.store.put(kind, document["id"], edited)
+        self.store.put(kind, document["id"], edited, author_id)
         return edited
 
 

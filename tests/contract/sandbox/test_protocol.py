@@ -67,8 +67,6 @@ async def test_an_unknown_path_is_an_invalid_url(api: Api, method: str, path: st
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/v1/comments"),
-        ("GET", f"/v1/views/{NOBODY}"),
         ("PATCH", f"/v1/blocks/{NOBODY}/children"),
         ("GET", f"/v1/pages/{NOBODY}/markdown"),
         ("GET", f"/v1/data_sources/{NOBODY}/templates"),
