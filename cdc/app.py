@@ -18,6 +18,7 @@ from cdc.marker import Marker
 from cdc.metrics import Metrics
 from cdc.reading import Reader
 from cdc.reconcile import Reconciler
+from cdc.refusals import refused
 from sinks.base import SinkUnavailable
 from sinks.mapable.rows import Rows, adapt
 from sinks.mapping.entities import ENTITIES
@@ -25,7 +26,7 @@ from sinks.notion.client import NotionClient
 from sinks.notion.pacing import Pacer
 from sinks.notion.sink import NotionSink
 from state.changes import Priority
-from state.database import Pool, conninfo, open_pool, unreachable
+from state.database import Pool, conninfo, open_pool
 from state.errors import FatalError, TransientError
 from state.migrations import migrate
 from state.settings import RequestLedger, data_sources
@@ -71,7 +72,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
             async with await psycopg.AsyncConnection.connect(state_info, autocommit=True) as conn:
                 await migrate(conn, settings.state_schema)
         except psycopg.OperationalError as error:
-            raise unreachable(error) from None
+            raise refused(error) from None
         pool = await stack.enter_async_context(open_pool(state_info, name="state", max_size=12))
         source_info = conninfo(
             database.dsn, schema=settings.state_schema, application_name="mapable-cdc source",
@@ -123,13 +124,13 @@ def reconciler_of(parts: Parts, sink: NotionSink) -> Reconciler:
     )
 
 
-def reader_of(parts: Parts) -> Reader:
-    """Return what reads batches of keys."""
+def reader_of(parts: Parts, *, remembers: bool = True) -> Reader:
+    """Return what reads batches of keys; one that does not remember the names it sees changes nothing."""
     settings = parts.settings
     return Reader(
         parts.pool, parts.rows, time_zone=settings.zone,
         directions={entity.name: settings.direction_of(entity) for entity in ENTITIES},
-        enabled=frozenset(entity.name for entity in settings.entities),
+        enabled=frozenset(entity.name for entity in settings.entities), remembers=remembers,
     )
 
 

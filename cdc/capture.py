@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from cdc.fanout import looked_up_by
 from cdc.replication.frames import Frame, XLogData
 from cdc.replication.port import Begin, Commit, Decoder, RowChange, Truncate
 from cdc.replication.stream import ReplicationStream
@@ -46,10 +47,13 @@ class Gathering:
     def __init__(self, decoder: Decoder, entities: Sequence[Entity]) -> None:
         self._decoder = decoder
         self._kinds: dict[str, tuple[str, ...]] = {table: (kind,) for table, kind in LOOKUP_TABLES.items()}
-        self._entities: dict[str, str] = {}
+        self._swept_by: dict[str, frozenset[str]] = {
+            table: frozenset(entity.name for entity, _ in looked_up_by(kind, entities))
+            for table, kind in LOOKUP_TABLES.items()
+        }
         for entity in entities:
             self._kinds[entity.table] = (entity.name, *self._kinds.get(entity.table, ()))
-            self._entities[entity.table] = entity.name
+            self._swept_by[entity.table] = self._swept_by.get(entity.table, frozenset()) | {entity.name}
         self._xid: int | None = None
         self._in_transaction = 0
         self.pending = Pending()
@@ -75,9 +79,8 @@ class Gathering:
                 pass
 
     def sweep(self, table: str) -> None:
-        """Every row and link of the table's entity has to be compared: which rows changed was not said."""
-        if table in self._entities:
-            self.pending.swept.add(self._entities[table])
+        """Every row and link that shows something of the table has to be compared: which rows changed was not said."""
+        self.pending.swept |= self._swept_by.get(table, frozenset())
 
     def swap(self) -> Pending:
         """Return what is pending and start anew."""

@@ -1,80 +1,32 @@
-"""The command line, `mapable-cdc VERB`.
+"""The command line, `mapable-cdc VERB`: what can be said, and what is shown. The work itself is elsewhere.
 
 Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import signal
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Final, TypeVar
 
 import click
-import psycopg
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cdc import app, logs
-from cdc.backfill import Backfill, Forecast
+from cdc import app, logs, terminal
+from cdc.backfill import Backfill
+from cdc.backfill_view import Bar, forecast_tables, parked_as_json, parked_table
 from cdc.config import Settings, load
-from cdc.replication import slot as slots
-from cdc.status import Status, status_of
-from cdc.supervisor import Supervisor
-from cdc.web.health import Probes, application, serving
+from cdc.forecast import Forecast, forecast
+from cdc.installing import set_up
+from cdc.serving import drop_slot, serve
+from cdc.status import Status, slot_as_json, slot_line, status_of
+from cdc.terminal import EXIT_FINDINGS, WrongUsage, err, out
 from sinks.mapping.entities import ENTITIES
+from sinks.mapping.model import Entity
 from sinks.notion.ids import parse_id
-from sinks.notion.setup import Done, Setup, env_lines
-from state.database import readable
-from state.errors import FatalError, SyncError
+from sinks.notion.setup import Done, env_lines
+from state.errors import FatalError
 from state.work import Parked
-
-EXIT_FINDINGS: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_FATAL: Final = 3
-
-T = TypeVar("T")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-
-class Failed(click.ClickException):
-    """What went wrong, what it means and what to do, for a person."""
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
-
-    def show(self, file: Any = None) -> None:
-        err.print(f"[bold red]error:[/] {_plain(self.message)}", soft_wrap=True)
-        if self.hint:
-            err.print(f"[bold]what to do:[/] {_plain(self.hint)}", soft_wrap=True)
-
-
-class WrongUsage(Failed):
-    """Wrong usage or settings."""
-
-    exit_code = EXIT_USAGE
-
-
-class Stuck(Failed):
-    """A person must act."""
-
-    exit_code = EXIT_FATAL
-
-
-class Interrupted(Failed):
-    """Ctrl-C."""
-
-    exit_code = 130
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
 
 
 def _settings(ctx: click.Context) -> Settings:
@@ -86,23 +38,7 @@ def _settings(ctx: click.Context) -> Settings:
     return settings
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command; every failure becomes a message for a person, never a traceback that may quote values."""
-    try:
-        return asyncio.run(work)
-    except FatalError as error:
-        raise Stuck(str(error), error.hint) from None
-    except SyncError as error:
-        raise Stuck(str(error), "Try again; if it stays so, look at the logs of the other side.") from None
-    except psycopg.Error as error:
-        raise Stuck(
-            f"the database failed: {readable(error)}", "Check that it runs and what its log says."
-        ) from None
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; what was done is kept, and the command can be run again") from None
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=terminal.EXITS)
 @click.option(
     "--env-file", type=click.Path(path_type=Path, dir_okay=False), default=Path(".env"), show_default=True,
     help="Settings file; the environment goes before it.",
@@ -112,7 +48,12 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 def main(ctx: click.Context, env_file: Path) -> None:
     """Keep MapAble's Postgres and a Notion workspace in agreement.
 
-    Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act.
+    Settings come from the environment or a .env file; .env.example shows every name. To begin with:
+
+    \b
+      mapable-cdc setup PAGE     make the seven databases
+      mapable-cdc run            keep them up to date
+      mapable-cdc status         see how it goes
     """
     ctx.obj = env_file
 
@@ -122,89 +63,36 @@ def main(ctx: click.Context, env_file: Path) -> None:
 def run(ctx: click.Context) -> None:
     """Stream changes and keep the pages up to date, until SIGTERM or Ctrl-C.
 
-    A second instance waits as standby and takes over when the first one ends. Serves /healthz, /readyz and /metrics
-    on HTTP_HOST:HTTP_PORT.
+    The first start makes the replication slot and compares every row. A second instance waits as standby and takes
+    over when the first one ends. Serves /healthz, /readyz and /metrics on HTTP_HOST:HTTP_PORT. With
+    NOTION_SYNC_ENABLED=false it only drops the slot and answers on HTTP.
+
+    \b
+    Example: HTTP_PORT=8080 mapable-cdc run
+    Exit codes: 0 stopped by a signal, 2 wrong settings, 3 a person must act (a token that Notion refuses, no setup
+    yet, the port is taken, the database can't be reached at the start).
     """
-    _run(_serve(_settings(ctx)))
-
-
-async def _serve(settings: Settings) -> None:
-    if not settings.notion_sync_enabled:
-        await _disabled(settings)
-        return
-    async with app.assembled(settings) as parts:
-        supervisor = Supervisor(parts)
-        _stop_on_signals(supervisor.stop)
-        probes = Probes(supervisor.readiness, parts_metrics(parts))
-        async with serving(application(probes), settings.http_host, settings.http_port) as port:
-            err.print(f"mapable-cdc: http://{settings.http_host}:{port}/readyz", soft_wrap=True)
-            await app.check_token(parts)
-            await supervisor.run()
-
-
-def parts_metrics(parts: app.Parts) -> Any:
-    """Return what renders the metrics after refreshing the gauges from the database."""
-
-    async def render() -> bytes:
-        status = await status_of(parts.pool, parts.settings.replication_slot)
-        for priority, depth in status.queue.items():
-            parts.metrics.queue_keys.labels(priority).set(depth.keys)
-            parts.metrics.queue_age.labels(priority).set(depth.oldest_age_s)
-        parts.metrics.parked.set(status.parked)
-        if status.slot is not None and status.slot.retained_bytes is not None:
-            parts.metrics.retained.set(status.slot.retained_bytes)
-        return parts.metrics.render()
-
-    return render
-
-
-async def _disabled(settings: Settings) -> None:
-    """A disabled sync keeps no slot: a forgotten one would fill the database's disk."""
-    stopping = asyncio.Event()
-    _stop_on_signals(stopping.set)
-    try:
-        async with await psycopg.AsyncConnection.connect(settings.direct.dsn, autocommit=True) as conn:
-            dropped = await slots.drop(conn, settings.replication_slot)
-    except psycopg.OperationalError:
-        raise FatalError("the database can't be reached", "Check DATABASE_URL and that the database runs.") from None
-    err.print("sync is disabled (NOTION_SYNC_ENABLED=false)" + ("; its slot was dropped" if dropped else ""))
-
-    async def readiness() -> tuple[bool, dict[str, Any]]:
-        return True, {"role": "disabled", "enabled": False}
-
-    async def nothing() -> bytes:
-        return b""
-
-    async with serving(application(Probes(readiness, nothing)), settings.http_host, settings.http_port):
-        await stopping.wait()
-
-
-def _stop_on_signals(stop: Any) -> None:
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop)
+    terminal.run(serve(_settings(ctx)))
 
 
 @main.command()
 @click.argument("page", required=False)
-@click.option("--parent-page-id", help="The same as PAGE.")
+@click.option("--parent-page-id", metavar="PAGE", help="The same as PAGE.")
 @click.pass_context
 def setup(ctx: click.Context, page: str | None, parent_page_id: str | None) -> None:
-    """Make or complete the seven Notion databases under PAGE (an id, or the page's URL).
+    """Make or complete the seven Notion databases under PAGE (a page's id or its URL).
 
-    Can be repeated at any time: finds what stands already, adds what is missing, keeps what people added. PAGE may
-    also come from NOTION_PARENT_PAGE_ID; it is not needed once all databases are known.
+    Can be repeated at any time: finds what stands already, adds what is missing, and keeps what people added, renamed
+    or arranged. PAGE may also come from NOTION_PARENT_PAGE_ID; it is not needed once all databases are known. A
+    database named by its NOTION_…_DB_ID setting is completed where it is. Prints the lines for .env.
 
     \b
     Example: mapable-cdc setup https://www.notion.so/acme/CRM-0123456789abcdef0123456789abcdef
+    Exit codes: 0 all databases are as they should be, 2 wrong usage or settings, 3 a person must act; then mend what
+    it says and run it again.
     """
     settings = _settings(ctx)
-    given = page or parent_page_id or settings.notion_parent_page_id
-    try:
-        parent = parse_id(given) if given else None
-    except ValueError as error:
-        raise WrongUsage(f"PAGE: {error}", "Copy the page's link in Notion (••• > Copy link).") from None
-    done = _run(_set_up(settings, parent))
+    done = terminal.run(_set_up(settings, _parent(settings, page, parent_page_id)))
     table = Table("database", "outcome", "id")
     for item in done:
         table.add_row(item.entity.title, item.outcome, item.source.database_id)
@@ -214,12 +102,20 @@ def setup(ctx: click.Context, page: str | None, parent_page_id: str | None) -> N
         out.print(line, soft_wrap=True)
 
 
+def _parent(settings: Settings, *given: str | None) -> str | None:
+    """Return the parent page's id: what was typed goes before the setting."""
+    try:
+        ids = {parse_id(text) for text in given if text}
+    except ValueError as error:
+        raise WrongUsage(f"PAGE: {error}", "Copy the page's link in Notion (••• > Copy link).") from None
+    if len(ids) > 1:
+        raise WrongUsage("PAGE and --parent-page-id name two pages", "Give one of them.")
+    return next(iter(ids), settings.notion_parent_page_id)
+
+
 async def _set_up(settings: Settings, parent: str | None) -> tuple[Done, ...]:
-    async with app.assembled(settings) as parts, parts.pool.connection() as conn:
-        return await Setup(
-            parts.client, conn, settings.entities, configured=settings.databases, parent_page_id=parent,
-            progress=lambda item: err.print(f"{item.entity.title}: {item.outcome}"),
-        ).run()
+    async with app.assembled(settings) as parts:
+        return await set_up(parts, parent, lambda done: err.print(f"{done.entity.title}: {done.outcome}"))
 
 
 @main.command()
@@ -230,97 +126,72 @@ async def _set_up(settings: Settings, parent: str | None) -> tuple[Done, ...]:
 def backfill(ctx: click.Context, entity: str | None, dry_run: bool, as_json: bool) -> None:
     """Compare every row with its page and send what differs. Can be interrupted and repeated.
 
-    Works beside an active `run` (which then does it) or alone. Exits 0 when every row is in Notion, 1 with a list when
-    some are parked; a dry run exits 1 when rows hold values that Notion can't show.
+    Works beside an active `run` (which then does it) or alone. What equals is not sent again.
 
     \b
     Example: mapable-cdc backfill --entity participant --dry-run
+    Exit codes: 0 every row is in Notion, 1 some are parked (they are listed) or, with --dry-run, hold values that
+    Notion can't show; 2 wrong usage or settings, 3 a person must act, 130 interrupted.
     """
     settings = _settings(ctx)
     chosen = [item for item in settings.entities if entity is None or item.name == entity]
     if not chosen:
-        raise WrongUsage(f"{entity} is switched off", "Remove its NOTION_SYNC_… setting.")
+        off = [item.setting for item in ENTITIES if entity is None or item.name == entity]
+        raise WrongUsage(
+            f"{entity or 'every entity'} is switched off",
+            f"Set {' or '.join(f'NOTION_SYNC_{name}' for name in off)} to true, or remove it.",
+        )
     if dry_run:
-        forecasts = _run(_forecast(settings, chosen))
+        forecasts = terminal.run(_forecast(settings, chosen))
         _show_forecasts(forecasts, as_json)
         sys.exit(EXIT_FINDINGS if any(item.invalid for item in forecasts) else 0)
-    parked = _run(_backfill(settings, chosen, show=not as_json))
+    parked = terminal.run(_backfill(settings, chosen, quiet=as_json))
     _show_parked(parked, as_json)
     sys.exit(EXIT_FINDINGS if parked else 0)
 
 
-async def _forecast(settings: Settings, entities: list[Any]) -> tuple[Forecast, ...]:
+async def _forecast(settings: Settings, entities: list[Entity]) -> tuple[Forecast, ...]:
     async with app.assembled(settings) as parts:
-        return await Backfill(parts, entities).forecast()
+        return await forecast(parts, entities)
 
 
-async def _backfill(settings: Settings, entities: list[Any], *, show: bool) -> tuple[Parked, ...]:
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(),
-    )
+async def _backfill(settings: Settings, entities: list[Entity], *, quiet: bool) -> tuple[Parked, ...]:
     async with app.assembled(settings) as parts:
-        with Progress(*columns, console=err, disable=not (show and err.is_terminal)) as bar:
-            task = bar.add_task("backfill", total=None, rate="")
-
-            def progress(done: int, total: int) -> None:
-                speed = bar.tasks[0].speed
-                bar.update(task, completed=done, total=total or None, rate=f"{speed:.1f}/s" if speed else "")
-
-            return await Backfill(parts, entities).run(progress)
+        with Bar(err, shown=not quiet) as bar:
+            return await Backfill(parts, entities, bar).run()
 
 
 def _show_forecasts(forecasts: tuple[Forecast, ...], as_json: bool) -> None:
     if as_json:
-        click.echo(
-            json.dumps(
-                [
-                    {
-                        "entity": item.entity, "create": item.create, "update": item.update,
-                        "unchanged": item.unchanged, "invalid": item.invalid,
-                        "reasons": [
-                            {"field": name, "reason": reason, "rows": rows}
-                            for (name, reason), rows in sorted(item.reasons.items())
-                        ],
-                    }
-                    for item in forecasts
-                ]
-            )
-        )
+        click.echo(json.dumps([item.as_json() for item in forecasts]))
         return
-    table = Table("entity", "create", "update", "unchanged", "invalid")
-    for item in forecasts:
-        table.add_row(item.entity, *(str(count) for count in (item.create, item.update, item.unchanged, item.invalid)))
-    out.print(table)
-    for item in forecasts:
-        for (name, reason), rows in sorted(item.reasons.items()):
-            out.print(f"{item.entity}.{name}: left out in {rows} rows: {reason}", soft_wrap=True)
+    for item in forecast_tables(forecasts):
+        out.print(item, soft_wrap=True)
 
 
 def _show_parked(parked: tuple[Parked, ...], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"parked": [_parked_json(item) for item in parked]}))
-        return
-    if not parked:
+        click.echo(json.dumps({"parked": parked_as_json(parked)}))
+    elif parked:
+        out.print(parked_table(parked))
+    else:
         out.print("Every row is in Notion.")
-        return
-    table = Table("entity", "id", "reason", "what happened")
-    for item in parked:
-        table.add_row(item.entity, item.system_id, item.reason, item.message)
-    out.print(table)
-
-
-def _parked_json(item: Parked) -> dict[str, Any]:
-    return {"entity": item.entity, "systemId": item.system_id, "reason": item.reason, "message": item.message}
 
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
-    """Show the pages, the queue, parked work and the slot, from the sidecar; works whether `run` is active or not."""
+    """Show the pages, the queue, parked work and the slot, whether `run` is active or not.
+
+    Reads the sidecar and the server's catalog only; asks Notion nothing.
+
+    \b
+    Example: mapable-cdc status --json
+    Exit codes: 0 shown, 2 wrong settings, 3 the database can't be reached.
+    """
     settings = _settings(ctx)
-    found = _run(_status(settings))
+    found = terminal.run(_status(settings))
     if as_json:
         click.echo(json.dumps(found.as_json()))
         return
@@ -339,32 +210,35 @@ def slot() -> None:
 
 
 @slot.command("show")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_context
-def slot_show(ctx: click.Context) -> None:
-    """Show the slot; exits 1 when there is none."""
+def slot_show(ctx: click.Context, as_json: bool) -> None:
+    """Show the slot: whether somebody streams from it, and how much log the server keeps for it.
+
+    \b
+    Example: mapable-cdc slot show
+    Exit codes: 0 shown, 1 there is no slot, 2 wrong settings, 3 the database can't be reached.
+    """
     settings = _settings(ctx)
-    found = _run(_status(settings)).slot
-    if found is None:
-        out.print(f"There is no slot {settings.replication_slot}.")
-        sys.exit(EXIT_FINDINGS)
-    out.print(
-        f"{found.name}: {'active' if found.active else 'inactive'}, {found.wal_status}, "
-        f"{found.retained_bytes or 0} bytes of log retained"
-    )
+    found = terminal.run(_status(settings)).slot
+    if as_json:
+        click.echo(json.dumps(slot_as_json(found)))
+    else:
+        out.print(slot_line(found) if found else f"There is no slot {settings.replication_slot}.", soft_wrap=True)
+    sys.exit(0 if found else EXIT_FINDINGS)
 
 
 @slot.command("drop")
 @click.pass_context
 def slot_drop(ctx: click.Context) -> None:
-    """Drop the slot, so that the database keeps no log for it.
+    """Drop the slot, so that the server keeps no log for it.
 
-    The next `run` makes a new one and compares everything.
+    The next `run` makes a new one and compares everything. Refused while a `run` streams from the slot.
+
+    \b
+    Example: mapable-cdc slot drop
+    Exit codes: 0 dropped, or there was none; 2 wrong settings; 3 it is in use, or the database can't be reached.
     """
     settings = _settings(ctx)
-    dropped = _run(_drop(settings))
-    out.print("Dropped." if dropped else f"There is no slot {settings.replication_slot}.")
-
-
-async def _drop(settings: Settings) -> bool:
-    async with await psycopg.AsyncConnection.connect(settings.direct.dsn, autocommit=True) as conn:
-        return await slots.drop(conn, settings.replication_slot)
+    dropped = terminal.run(drop_slot(settings))
+    out.print("Dropped." if dropped else f"There is no slot {settings.replication_slot}.", soft_wrap=True)

@@ -11,69 +11,21 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Any, Final, Self
+from zoneinfo import ZoneInfo
 
-from dotenv import dotenv_values
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from cdc import dsn
+from cdc import dsn, envfile
+from cdc.spelling import BaseUrl, Direction, Format, Level, Name, NotionId, Seconds, Strategy, Switch, TimeZone, Token
 from sinks.mapping.entities import ENTITIES
 from sinks.mapping.model import Entity
-from sinks.notion.ids import parse_id
 from state.errors import FatalError
-
-Direction = Literal["to_notion", "from_notion", "both"]
-Strategy = Literal["last-write-wins", "timestamp-based", "manual-review"]
-
-_TRUE: Final = frozenset({"1", "true", "yes", "on"})
-_FALSE: Final = frozenset({"0", "false", "no", "off"})
-
-
-def _switch(value: object) -> object:
-    text = str(value).strip().lower()
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise ValueError("true or false is expected")
-
-
-def _name(value: str) -> str:
-    if re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value) is None:
-        raise ValueError("lower-case letters, digits and underscores are expected, 63 at most")
-    return value
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("an IANA time zone such as Australia/Sydney is expected") from None
-    return value
-
-
-def _base_url(value: str) -> str:
-    url = value.rstrip("/").removesuffix("/v1").rstrip("/")
-    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
-        raise ValueError("an http(s) URL without /v1 is expected, for example https://api.notion.com")
-    return url
-
-
-Switch = Annotated[bool, BeforeValidator(_switch)]
-NotionId = Annotated[str, AfterValidator(parse_id)]
-Name = Annotated[str, AfterValidator(_name)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -83,22 +35,22 @@ class Settings(BaseSettings):
 
     database_url: SecretStr
     database_direct_url: SecretStr | None = None
-    notion_api_key: SecretStr
-    notion_base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.notion.com"
+    notion_api_key: Token
+    notion_base_url: BaseUrl = "https://api.notion.com"
     notion_parent_page_id: NotionId | None = None
     notion_sync_enabled: Switch = True
     notion_conflict_strategy: Strategy = "last-write-wins"
     notion_requests_per_minute: Annotated[int, Field(ge=0, le=100_000)] = 180
     notion_create_lookup_seconds: Seconds = 60.0
     notion_request_timeout_seconds: Annotated[float, Field(gt=0, le=90)] = 60.0
-    time_zone: Annotated[str, AfterValidator(_zone)] = "Australia/Sydney"
-    admin_token: SecretStr | None = None
+    time_zone: TimeZone = "Australia/Sydney"
+    admin_token: Token | None = None
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     state_schema: Name = "notion_sync"
     replication_slot: Name = "mapable_cdc"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: Level = "info"
+    log_format: Format = "auto"
     databases: Mapping[str, NotionId] = Field(default_factory=dict)
     switches: Mapping[str, Switch] = Field(default_factory=dict)
     directions: Mapping[str, Direction] = Field(default_factory=dict)
@@ -115,28 +67,27 @@ class Settings(BaseSettings):
         """Take what `load` prepared and nothing else."""
         return (init_settings,)
 
-    @field_validator("notion_conflict_strategy", mode="before")
-    @classmethod
-    def _lower(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
-
     @model_validator(mode="after")
     def _distinct(self) -> Self:
+        named = {f"NOTION_{entity.setting}_DB_ID": self.databases.get(entity.name) for entity in ENTITIES}
         by_id: dict[str, str] = {}
-        for entity, database_id in self.databases.items():
-            other = by_id.setdefault(database_id, entity)
-            if other != entity:
-                raise ValueError(f"the databases of {other} and {entity} have one and the same id")
+        for name, notion_id in {**named, "NOTION_PARENT_PAGE_ID": self.notion_parent_page_id}.items():
+            if notion_id is not None and (other := by_id.setdefault(notion_id, name)) != name:
+                raise ValueError(f"{other} and {name} have one and the same id")
         return self
 
     @property
     def database(self) -> dsn.Database:
-        return dsn.parse(self.database_url.get_secret_value())
+        found = dsn.parse(self.database_url.get_secret_value())
+        if found.schema_given or self.database_direct_url is None:
+            return found
+        return replace(found, schema=dsn.parse(self.database_direct_url.get_secret_value()).schema)
 
     @property
     def direct(self) -> dsn.Database:
-        """Where the slot and the lock live: a pooler can serve neither."""
-        return dsn.parse((self.database_direct_url or self.database_url).get_secret_value())
+        """Where the slot and the lock live: a pooler can serve neither. The schema is the same by either way."""
+        found = dsn.parse((self.database_direct_url or self.database_url).get_secret_value())
+        return found if found.schema_given else replace(found, schema=self.database.schema)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -164,24 +115,25 @@ _LATER: Final = frozenset(
     {"NOTION_WEBHOOK_SECRET", "NOTION_POLL_SECONDS", "NOTION_SWEEP_SECONDS", "NOTION_REVERT_GRACE_SECONDS",
      "NOTION_SHARED_FIELDS", "NOTION_CREATE_ROWS"}
 )
+# Too far from the right name to be found by likeness
+_ALIASES: Final = dict.fromkeys(
+    ("NOTION_TOKEN", "NOTION_KEY", "NOTION_SECRET", "NOTION_INTEGRATION_TOKEN", "NOTION_INTEGRATION_SECRET"),
+    "NOTION_API_KEY",
+) | {"NOTION_PAGE_ID": "NOTION_PARENT_PAGE_ID", "NOTION_RATE_LIMIT": "NOTION_REQUESTS_PER_MINUTE"}
 KNOWN: Final = frozenset(_GROUPS) | frozenset(_PLAIN) | _LATER
-# A comment needs white space before it: a password may hold a '#'
-_COMMENT: Final = re.compile(r"\s+#.*$")
-
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
     """Return the settings; the environment goes before `.env`. Raises FatalError that names every mistake at once."""
-    given = os.environ if environ is None else environ
-    from_file: dict[str, str] = {}
-    if env_file is not None and env_file.is_file():
-        from_file = {name: value or "" for name, value in dotenv_values(env_file, interpolate=False).items()}
-    merged = {**from_file, **given}
-    problems = _unknown(merged)
+    from_file, problems = _from_file(env_file)
+    variables = envfile.merged(os.environ if environ is None else environ, from_file, KNOWN)
+    problems += _unknown(variables)
     values: dict[str, Any] = {"databases": {}, "switches": {}, "directions": {}}
+    blamed = set()
     for name in sorted(KNOWN):
-        value, problem = _value(name, merged)
+        value, problem = envfile.value_of(name, variables)
         if problem is not None:
             problems.append(problem)
+            blamed.add(name)
         if value is None:
             continue
         if name in _GROUPS:
@@ -193,18 +145,14 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        problems += [_problem(item) for item in error.errors(include_input=False, include_url=False)]
-    for name in ("DATABASE_URL", "DATABASE_DIRECT_URL"):
-        if isinstance(url := values.get(name.lower()), str):
-            try:
-                dsn.parse(url)
-            except ValueError as error:
-                problems.append(f"{name}: {error}")
-    if settings is not None and not problems and settings.direct.pooled:
-        problems.append(
-            "DATABASE_URL goes through a connection pooler, which can't serve replication: "
-            "set DATABASE_DIRECT_URL to the database's own URL"
-        )
+        problems += [
+            _problem(item)
+            for item in error.errors(include_input=False, include_url=False)
+            if _name_of(item) not in blamed
+        ]
+    problems += _problems_of_urls(values)
+    if settings is not None and not problems:
+        problems += _problems_between(settings)
     if problems or settings is None:
         raise FatalError(
             "the settings can't be used:\n" + "\n".join(f"  - {problem}" for problem in problems),
@@ -213,35 +161,78 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(
     return settings
 
 
-def _value(name: str, merged: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """Return (value, problem) of one variable: its own, or the content of the file that NAME_FILE names."""
-    raw = _COMMENT.sub("", merged.get(name, "")).strip()
-    path = merged.get(f"{name}_FILE", "").strip()
-    if raw and path:
-        return raw, f"{name} and {name}_FILE are both set: keep one"
-    if path:
-        try:
-            return Path(path).read_text("utf-8").strip() or None, None
-        except (OSError, UnicodeDecodeError) as error:
-            return None, f"{name}_FILE can't be read ({type(error).__name__})"
-    return raw or None, None
+def _from_file(path: Path | None) -> tuple[dict[str, str], list[str]]:
+    """Return what `.env` holds and which of our settings in it can't be read; most of it may be another program's."""
+    if path is None:
+        return {}, []
+    try:
+        found, unread = envfile.read(path)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return {}, []
+    except (OSError, ValueError) as error:
+        return {}, [f"{path.name} can't be read ({type(error).__name__})"]
+    names = (re.split(r"[\s=:]", line.removeprefix("export ").lstrip(), maxsplit=1)[0] for line in unread)
+    return found, [
+        f"{name} in {path.name} can't be read: NAME=value is expected, with quotes that are closed"
+        for name in names
+        if name.removesuffix("_FILE") in KNOWN
+    ]
 
 
-def _unknown(merged: Mapping[str, str]) -> list[str]:
+def _problems_of_urls(values: Mapping[str, Any]) -> list[str]:
     problems = []
-    for name in sorted(merged):
-        if not name.startswith("NOTION_") or name in KNOWN or name.removesuffix("_FILE") in KNOWN:
+    for name in ("DATABASE_URL", "DATABASE_DIRECT_URL"):
+        if isinstance(url := values.get(name.lower()), str):
+            try:
+                conninfo_to_dict(dsn.parse(url).dsn)
+            except ValueError as error:
+                problems.append(f"{name}: {error}")
+            except psycopg.Error:
+                # libpq's own words would quote a piece of it
+                problems.append(f"{name}: libpq can't read it; write special characters of the password as %XX")
+    return problems
+
+
+def _problems_between(settings: Settings) -> list[str]:
+    """Return what is wrong with settings that are right one by one."""
+    problems = []
+    first, direct = settings.database, settings.direct
+    if direct.pooled:
+        at = "DATABASE_URL" if settings.database_direct_url is None else "DATABASE_DIRECT_URL"
+        problems.append(
+            f"{at} goes through a connection pooler, which can't serve replication: "
+            "set DATABASE_DIRECT_URL to the database's own URL"
+        )
+    if first.schema != direct.schema:
+        problems.append("DATABASE_URL and DATABASE_DIRECT_URL name different schemas")
+    if settings.state_schema == direct.schema or settings.state_schema in {"public", "information_schema"}:
+        problems.append("STATE_SCHEMA: a schema of its own is expected, not one where other tables stand")
+    return problems
+
+
+def _unknown(variables: Mapping[str, str]) -> list[str]:
+    problems = []
+    for name, value in sorted(variables.items()):
+        plain = name.removesuffix("_FILE")
+        if not name.upper().startswith("NOTION_") or plain in KNOWN or envfile.is_service_link(name, value):
             continue
-        near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.6)
+        near = [_ALIASES[plain.upper()]] if plain.upper() in _ALIASES else difflib.get_close_matches(
+            plain.upper(), KNOWN, n=1, cutoff=0.6
+        )
         problems.append(f"{name} is not a setting" + (f": did you mean {near[0]}?" if near else ""))
     return problems
 
 
-def _problem(error: Any) -> str:
-    """Return one line for an operator, without the value."""
+def _name_of(error: Any) -> str | None:
+    """Return the variable that the error is about; None: about several."""
     names = {(group, entity): name for name, (group, entity) in _GROUPS.items()}
     where = tuple(str(part) for part in error["loc"])
-    name = names.get((where[0], where[1])) if len(where) > 1 else (where[0].upper() if where else None)
+    return names.get((where[0], where[1])) if len(where) > 1 else (where[0].upper() if where else None)
+
+
+def _problem(error: Any) -> str:
+    """Return one line for an operator, without the value."""
+    name = _name_of(error)
     if error["type"] == "missing":
         example = {
             "DATABASE_URL": "postgresql://user:password@host:5432/mapable",

@@ -207,7 +207,7 @@ class Effects:
                 elif not newly_live:
                     await work.finish(conn, [claim])
             if newly_live:
-                await deliver(conn, (claim.key,))
+                await _hand_over(conn, claim.key)
                 if not (arrived or again):
                     await work.finish(conn, [claim])
         log.debug(action, entity=entity.name, properties=len(properties), took_s=_age_s(claim))
@@ -251,12 +251,18 @@ class DatabaseTrashed(TransientError):
 
 
 async def deliver(conn: Connection, targets: Sequence[Key]) -> None:
-    """Mark the records whose relations wait for the pages of `targets`."""
+    """Mark the records whose relations wait for the pages of `targets`, which stand for some time."""
     for target in await lookups.awaited(conn, targets):
-        async with conn.transaction():
-            await lookups.lock_targets(conn, [target])
-            waiting = await lookups.take_waiting(conn, target)
-            await work.mark(conn, dict.fromkeys(waiting, None), reason=Reason.OURS, priority=Priority.BACKFILL)
+        await _hand_over(conn, target)
+
+
+async def _hand_over(conn: Connection, target: Key) -> None:
+    """Mark the records whose relations wait for the page of `target`, also if they say so at this very moment."""
+    async with conn.transaction():
+        # the look comes after the lock: a record that saw no page yet holds it until its wait can be seen
+        await lookups.lock_targets(conn, [target])
+        waiting = await lookups.take_waiting(conn, target)
+        await work.mark(conn, dict.fromkeys(waiting, None), reason=Reason.OURS, priority=Priority.BACKFILL)
 
 
 def _got(page: Page) -> dict[str, Json]:

@@ -37,7 +37,7 @@ class Fanout:
         self._rows = rows
         self._entities = entities
 
-    async def unchanged(self, claims: Sequence[Claim]) -> tuple[Claim, ...]:
+    async def unchanged(self, claims: Sequence[Claim]) -> frozenset[Claim]:
         """Return those claims (of one kind) whose shown name is the one remembered, or was never shown before.
 
         Most changes of a looked-up row are none of its name, and a bulk change of "User" marks every one of them.
@@ -50,7 +50,7 @@ class Fanout:
         # very moment finds a difference when it seeds in its turn, and reads again.
         async with self._pool.connection() as conn:
             remembered = await lookups.seed(conn, digests)
-        return tuple(
+        return frozenset(
             claim for claim in claims if claim.key in digests and remembered.get(claim.key) == digests[claim.key]
         )
 

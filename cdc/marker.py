@@ -46,7 +46,7 @@ class Marker:
             under_way = {item.entity: item for item in await marking.under_way(conn)}
         for name in under_way.keys() - self._entities.keys():
             async with self._pool.connection() as conn:
-                await marking.finish(conn, name)
+                await marking.finish(conn, under_way[name])
         for name, entity in self._entities.items():
             if name in under_way:
                 return await self._page(entity, under_way[name])
@@ -59,7 +59,7 @@ class Marker:
                 keys: dict[Key, int | None] = {Key(entity.name, system_id): None for system_id in ids}
                 await work.mark(conn, keys, reason=Reason.OURS, priority=Priority.BACKFILL)
                 phase, after = ("rows", ids[-1]) if len(ids) == PAGE else ("links", "")
-                await marking.advance(conn, entity.name, phase=phase, after_id=after, added=len(ids))
+                await marking.advance(conn, item, phase=phase, after_id=after, added=len(ids))
             return len(ids)
         async with self._pool.connection() as conn, conn.transaction():
             marked = await work.mark_linked(
@@ -67,9 +67,8 @@ class Marker:
                 reason=Reason.OURS, priority=Priority.BACKFILL,
             )
             if len(marked) == PAGE:
-                await marking.advance(conn, entity.name, phase="links", after_id=max(marked), added=0)
-            else:
-                await marking.finish(conn, entity.name)
+                await marking.advance(conn, item, phase="links", after_id=marked[-1], added=0)
+            elif await marking.finish(conn, item):
                 log.info("entity.marked", entity=entity.name, keys=item.marked)
         return 0
 

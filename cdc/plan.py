@@ -27,6 +27,7 @@ class Ours:
     left_out: Mapping[str, str] = field(default_factory=dict)
     waiting: frozenset[Key] = frozenset()
     member: bool = True
+    entity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,10 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Resolve:
-    """A create was sent and its outcome is unknown: look for the page before anything else."""
+    """It is not known which page is the row's: look for it before anything else.
+
+    A create was sent and its outcome is unknown, or two pages carried the row's System ID when last looked.
+    """
 
     wanted: bool    # the row (still) is due a page
 
@@ -133,7 +137,7 @@ def ours_of(
                 values[declared.key] = encode(Kind.RELATION, ())
             case value:
                 values[declared.key] = encode(declared.kind, value)
-    return Ours(values, left_out, frozenset(waiting), member)
+    return Ours(values, left_out, frozenset(waiting), member, entity.name)
 
 
 def references(entity: Entity, rendered: Mapping[str, Rendered]) -> frozenset[Key]:
@@ -146,14 +150,16 @@ def references(entity: Entity, rendered: Mapping[str, Rendered]) -> frozenset[Ke
 
 
 def decide(ours: Ours | None, link: Link | None, *, visible: bool, direction: str) -> Plan:
-    """Return what to do. `ours` is None when there is no such row."""
+    """Return what to do. `ours` is None when there is no such row.
+
+    `direction` is the one that is set now. The link's own is the one of its last settlement: to heed that would keep
+    an entity that was once `from_notion` from ever being written again.
+    """
     if not visible:
         return NotVisible()
-    if direction == "from_notion" or (link is not None and link.direction == "from_notion"):
+    if direction == "from_notion":
         return Nothing()
     state = link.state if link is not None else None
-    if state == PageState.AMBIGUOUS:
-        return Park("ambiguous", "two pages carry this System ID: trash one of them in Notion, then retry")
     if state == PageState.UNLINKED:
         return Nothing()
     due = ours is not None and ours.member
@@ -161,7 +167,8 @@ def decide(ours: Ours | None, link: Link | None, *, visible: bool, direction: st
         if not due:
             return Nothing()
         return Create() if link is None or link.page_id is None else Restore(link.page_id)
-    if state == PageState.INTENDED or link.page_id is None:
+    # ambiguous: a person may have taken one of the two away by now, and nothing but a look can tell
+    if state in (PageState.INTENDED, PageState.AMBIGUOUS) or link.page_id is None:
         return Resolve(wanted=due)
     if ours is None:
         return Trash(link.page_id) if _was_agreed(link.base) else Nothing()
@@ -176,6 +183,9 @@ def _compare(ours: Ours, link: Link, page_id: PageId) -> Plan:
         return Later(wait_s) if wait_s > 0 else Update(page_id, values, base)
     if base != link.base or dict(ours.left_out) != dict(link.left_out):
         return Settle(base)
+    if not ours.waiting <= link.waits_of(ours.entity):
+        # nothing to send as long as the target has no page; unrecorded, nobody would look again when it gets one
+        return Settle(base)
     return Nothing()
 
 
@@ -188,7 +198,8 @@ def cooling_s(link: Link) -> float:
     """Return how long a hot record has to wait before it is sent again; 0 when it may be."""
     if link.sent_at is None:
         return 0.0
-    return max(0.0, link.send_interval_s - (link.read_at - link.sent_at).total_seconds())
+    since_s = max(0.0, (link.read_at - link.sent_at).total_seconds())   # a clock set back must not make it wait longer
+    return max(0.0, link.send_interval_s - since_s)
 
 
 def next_interval_s(link: Link | None) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from cdc.plan import Ours, Plan, decide, ours_of, references
+from cdc.plan import Nothing, Ours, Plan, decide, ours_of, references
 from sinks.mapable.rows import Read, Rows
 from sinks.mapping.entities import by_name
 from sinks.mapping.model import Entity
@@ -34,6 +34,16 @@ class Situation:
     def plan(self) -> Plan:
         return decide(self.ours, self.link, visible=self.visible, direction=self.direction)
 
+    @property
+    def waiting(self) -> frozenset[Key]:
+        """The rows that this row's relations point at and that have no page."""
+        return self.ours.waiting if self.ours is not None else frozenset()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is neither anything to do nor a page to wait for."""
+        return isinstance(self.plan, Nothing) and not self.waiting
+
 
 class Reader:
     """Reads batches of one entity. Ours is read before the links: what is agreed meanwhile is newer, never older."""
@@ -46,17 +56,20 @@ class Reader:
         time_zone: ZoneInfo,
         directions: Mapping[str, str],
         enabled: frozenset[str],
+        remembers: bool = True,
     ) -> None:
         self._pool = pool
         self._rows = rows
         self._time_zone = time_zone
         self._directions = directions
         self._enabled = enabled
+        self._remembers = remembers     # False: only looks, and changes nothing in the sidecar
 
     async def read(self, entity: Entity, claims: Sequence[Claim]) -> tuple[Situation, ...]:
         """Return the situation of every claim, in order."""
         found = await self._rows.read(entity, {claim.system_id: claim.xid for claim in claims})
-        found = await self._with_current_names(entity, claims, found)
+        if self._remembers:
+            found = await self._with_current_names(entity, claims, found)
         rendered = {
             system_id: render(entity, read.row, self._time_zone)
             for system_id, read in found.items()

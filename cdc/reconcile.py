@@ -142,7 +142,7 @@ class Reconciler:
             if name in LOOKUP_KINDS:
                 unchanged = await self._fanout.unchanged(claims)
                 async with self._pool.connection() as conn:
-                    await work.finish(conn, unchanged)
+                    await work.finish(conn, tuple(unchanged))
                 for claim in claims:
                     if claim not in unchanged:
                         self._spawn(tasks, name, self._look_up(claim))
@@ -165,12 +165,12 @@ class Reconciler:
             await self._narrow_down(tasks, name, claims, error)
             return
         self.paused.heal(name)
-        quiet = [now for now in situations if isinstance(now.plan, Nothing) and not now.waiting]
+        quiet = [now for now in situations if now.quiet]
         await self._finish([now.claim for now in quiet])
         for now in quiet:
             self._observer(name, "unchanged", now.claim)
         for now in situations:
-            if now not in quiet:
+            if not now.quiet:
                 self._spawn(tasks, name, self._work(now))
 
     def _spawn(self, tasks: asyncio.TaskGroup, name: str, task: Coroutine[None, None, None]) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from cdc.replication import slot as slots
 from cdc.replication.slot import SlotState
 from state import links, work
+from state.changes import Priority
 from state.database import Pool
 from state.work import Depth
 
@@ -34,7 +35,6 @@ class Status:
     slot: SlotState | None
 
     def as_json(self) -> dict[str, Any]:
-        slot = self.slot
         return {
             "pages": [
                 {"entityType": entity, "state": state, "count": count}
@@ -49,10 +49,7 @@ class Status:
                 {"entityType": entity, "field": name, "reason": reason, "rows": rows}
                 for entity, name, reason, rows in self.left_out
             ],
-            "slot": None if slot is None else {
-                "name": slot.name, "active": slot.active, "walStatus": slot.wal_status,
-                "retainedBytes": slot.retained_bytes,
-            },
+            "slot": slot_as_json(self.slot),
         }
 
     def tables(self) -> tuple[Table, ...]:
@@ -66,13 +63,25 @@ class Status:
         other.add_row("parked", str(self.parked))
         for entity, name, reason, rows in self.left_out:
             other.add_row(f"left out: {entity}.{name}", f"{rows} rows: {reason}")
-        other.add_row(
-            "slot",
-            "none" if self.slot is None else
-            f"{self.slot.name}: {'active' if self.slot.active else 'inactive'}, "
-            f"{self.slot.retained_bytes or 0} bytes retained",
-        )
+        other.add_row("slot", slot_line(self.slot) if self.slot is not None else "none")
         return pages, queue, other
+
+
+def slot_line(slot: SlotState) -> str:
+    """Return one line about the slot."""
+    kept = f"{slot.retained_bytes or 0} bytes of log retained"
+    room = f", {slot.safe_wal_bytes} more until it is lost" if slot.safe_wal_bytes is not None else ""
+    return f"{slot.name}: {'active' if slot.active else 'inactive'}, {slot.wal_status or 'unknown'}, {kept}{room}"
+
+
+def slot_as_json(slot: SlotState | None) -> dict[str, Any] | None:
+    """Return the slot for scripts."""
+    if slot is None:
+        return None
+    return {
+        "name": slot.name, "active": slot.active, "walStatus": slot.wal_status, "retainedBytes": slot.retained_bytes,
+        "safeWalBytes": slot.safe_wal_bytes,
+    }
 
 
 async def status_of(pool: Pool, slot: str) -> Status:
@@ -83,7 +92,8 @@ async def status_of(pool: Pool, slot: str) -> Status:
         parked = await (await conn.execute(PARKED)).fetchone()
         return Status(
             pages=await links.count(conn),
-            queue={priority.name.lower(): waiting for priority, waiting in sorted(depth.items())},
+            # all of them, also what is empty: a gauge that is not set again would stay where it was
+            queue={priority.name.lower(): depth.get(priority, Depth(0, 0.0)) for priority in Priority},
             parked=int(parked[0]) if parked else 0,
             left_out=tuple((row[0], row[1], row[2], row[3]) for row in left_out),
             slot=await slots.inspect(conn, slot),

@@ -26,8 +26,10 @@ from cdc.replication.faults import SlotGone
 from cdc.replication.stream import ReplicationStream
 from state.database import readable
 from state.errors import FatalError, SyncError, TransientError
+from state.settings import data_sources
 
 STANDBY_S: Final = 1.0
+DATABASES_S: Final = 2.0
 SLOT_TIMEOUT_S: Final = 30.0
 DRAIN_S: Final = 7.0
 MARKER_S: Final = 1.0
@@ -108,6 +110,7 @@ class Supervisor:
             async with asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(Leadership.watch(lock), name="watch lock"),
+                    tasks.create_task(self._watch_databases(), name="watch databases"),
                     tasks.create_task(self._capture_forever(reconciler.wake), name="capture"),
                     tasks.create_task(self._mark_forever(reconciler.wake), name="marker"),
                 ]
@@ -206,6 +209,18 @@ class Supervisor:
         await self._parts.marker.start([entity for entity in settings.entities if entity.name in changed])
         async with self._parts.pool.connection() as conn:
             await marker.remember(conn, now)
+
+    async def _watch_databases(self) -> None:
+        """Return never; raises TransientError once setup stored other ids, so that all starts over with those."""
+        before = None
+        while True:
+            async with self._parts.pool.connection() as conn:
+                found = await data_sources(conn)
+            now = {name: (source.data_source_id, dict(source.properties)) for name, source in found.items()}
+            if before is not None and now != before:
+                raise TransientError("setup changed the databases or their properties")
+            before = now
+            await asyncio.sleep(DATABASES_S)
 
     async def _mark_forever(self, on_marked: Callable[[], None]) -> None:
         """Take markings further, ours and those that a command began."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
 from state.errors import TransientError
@@ -21,9 +21,10 @@ CONNECT_TIMEOUT_S = 10
 def conninfo(
     dsn: str, *, schema: str, application_name: str, statement_timeout_s: float, read_only: bool = False
 ) -> str:
-    """Return `dsn` with the session settings that every connection of ours needs."""
+    """Return `dsn` with the session settings that every connection of ours needs; ours go before its own."""
+    quoted = schema.replace('"', '""')
     settings = {
-        "search_path": f'"{schema}",pg_catalog',
+        "search_path": f'"{quoted}",pg_catalog',
         "timezone": "UTC",
         "statement_timeout": f"{int(statement_timeout_s * 1000)}ms",
         "lock_timeout": f"{int(statement_timeout_s * 500)}ms",
@@ -32,7 +33,11 @@ def conninfo(
         "synchronous_commit": "local",
         "default_transaction_read_only": "on" if read_only else "off",
     }
-    options = " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
+    # some hosts are told by the URL's own options which database is meant; of two settings of a name the last counts
+    given = conninfo_to_dict(dsn).get("options")
+    options = " ".join(
+        [*([str(given)] if given else []), *(f"-c {name}={_escaped(value)}" for name, value in settings.items())]
+    )
     return make_conninfo(
         dsn, options=options, application_name=application_name, connect_timeout=CONNECT_TIMEOUT_S,
         client_encoding="utf8",

@@ -8,18 +8,25 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, LiteralString
 
+from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from state.changes import PageId
+from state.changes import Key, PageId
 from state.database import Connection
+from state.errors import PoisonError, TransientError
 from state.merge import Base, Json, base_from_json, base_to_json
 
 LOAD: Final[LiteralString] = """
 select
     "entityType" as entity_type, "systemId" as system_id, "notionPageId" as page_id, "pageState" as state,
     "syncDirection" as direction, "intendedAt" as intended_at, base as base_json, pushing, "leftOut" as left_out,
-    "sentAt" as sent_at, "sendIntervalS" as send_interval_s, clock_timestamp() as read_at
+    "sentAt" as sent_at, "sendIntervalS" as send_interval_s, clock_timestamp() as read_at,
+    coalesce((
+        select jsonb_agg(jsonb_build_array(p.entity, p.target_entity, p.target_id))
+        from pending_relation p
+        where p.system_id = "systemId"
+    ), '[]') as waits_json
 from "NotionSyncMapping"
 where "entityType" = %(entity_type)s and "systemId" = any (%(ids)s)
 """
@@ -34,12 +41,15 @@ insert into "NotionSyncMapping" as m (
     "entityType", "systemId", "notionDatabaseId", "syncDirection", "pageState", "intendedAt")
 values (%(entity_type)s, %(system_id)s, %(database_id)s, %(direction)s, 'intended', clock_timestamp())
 on conflict ("entityType", "systemId") do update set
+    "notionDatabaseId" = excluded."notionDatabaseId", "syncDirection" = excluded."syncDirection",
     "pageState" = 'intended', "intendedAt" = clock_timestamp(), "notionPageId" = null, base = '{}', pushing = null
+-- a page that was linked meanwhile must not be forgotten: another one would be made
+where m."notionPageId" is null
 """
 
 DROP_INTENT: Final[LiteralString] = """
 delete from "NotionSyncMapping"
-where "entityType" = %(entity_type)s and "systemId" = %(system_id)s and "pageState" = 'intended'
+where "entityType" = %(entity_type)s and "systemId" = %(system_id)s and "pageState" in ('intended', 'ambiguous')
 """
 
 # The page of a link is set by the worker that holds the key; a page that another link holds is refused by the
@@ -93,7 +103,7 @@ where not exists (
 on conflict ("entityType", "systemId") do update set
     "notionPageId" = excluded."notionPageId", "pageState" = excluded."pageState", base = excluded.base,
     "intendedAt" = null, pushing = null
-where m."pageState" = 'intended'
+where m."pageState" in ('intended', 'ambiguous')
 """
 
 COUNT: Final[LiteralString] = """
@@ -127,10 +137,15 @@ class Link:
     sent_at: datetime | None
     send_interval_s: float
     read_at: datetime
+    waits_json: Sequence[Sequence[str]] = ()    # (entity, target's entity, target's id), of any entity with this id
 
     @property
     def base(self) -> Base:
         return base_from_json(self.base_json)
+
+    def waits_of(self, entity: str) -> frozenset[Key]:
+        """Return the rows whose pages this row's relations are recorded to wait for. `entity` is its name, not type."""
+        return frozenset(Key(target, system_id) for child, target, system_id in self.waits_json if child == entity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +176,20 @@ async def pages_of(conn: Connection, entity_type: str, ids: Sequence[str]) -> Ma
 
 
 async def intend(conn: Connection, entity_type: str, system_id: str, *, database_id: str, direction: str) -> None:
-    """Store, before a create is sent, that it is about to be: from now on its outcome is unknown until observed."""
-    await conn.execute(
+    """Store, before a create is sent, that it is about to be: from now on its outcome is unknown until observed.
+
+    Raises TransientError when a page was linked meanwhile: look again instead.
+    """
+    cursor = await conn.execute(
         INTEND,
         {"entity_type": entity_type, "system_id": system_id, "database_id": database_id, "direction": direction},
     )
+    if cursor.rowcount == 0:
+        raise TransientError("a page was linked to the row meanwhile")
 
 
 async def drop_intent(conn: Connection, entity_type: str, system_id: str) -> None:
-    """Forget an intent whose create is known not to have happened."""
+    """Forget an intent whose create is known not to have happened, or an ambiguity that is no more."""
     await conn.execute(DROP_INTENT, {"entity_type": entity_type, "system_id": system_id})
 
 
@@ -181,16 +201,22 @@ async def store_pushing(conn: Connection, entity_type: str, system_id: str, push
 
 
 async def settle(conn: Connection, entity_type: str, system_id: str, settled: Settled) -> None:
-    """Store an observed agreement. Runs in the transaction that clears the work and writes the audit line."""
-    await conn.execute(
-        STORE,
-        {
-            "entity_type": entity_type, "system_id": system_id, "page_id": settled.page_id,
-            "database_id": settled.database_id, "direction": settled.direction, "state": PageState.LIVE.value,
-            "base": Jsonb(base_to_json(settled.base)), "left_out": Jsonb(dict(settled.left_out)), "sent": settled.sent,
-            "send_interval_s": settled.send_interval_s, "edited_at": settled.edited_at,
-        },
-    )
+    """Store an observed agreement. Runs in the transaction that clears the work and writes the audit line.
+
+    Raises PoisonError when the page belongs to another row.
+    """
+    arguments = {
+        "entity_type": entity_type, "system_id": system_id, "page_id": settled.page_id,
+        "database_id": settled.database_id, "direction": settled.direction, "state": PageState.LIVE.value,
+        "base": Jsonb(base_to_json(settled.base)), "left_out": Jsonb(dict(settled.left_out)), "sent": settled.sent,
+        "send_interval_s": settled.send_interval_s, "edited_at": settled.edited_at,
+    }
+    try:
+        await conn.execute(STORE, arguments)
+    except UniqueViolation:
+        raise PoisonError(
+            "page_taken", "the page with this System ID belongs to another row: correct the ID in Notion, then retry"
+        ) from None
 
 
 async def adopt(

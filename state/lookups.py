@@ -52,8 +52,18 @@ delete from pending_relation where target_entity = %(entity)s and target_id = %(
 returning entity, system_id
 """
 
+# Skips what somebody who delivers a target is just taking: to wait for it, with the child's work row in hand, would be
+# to wait for one who needs that work row
 STOP_WAITING: Final[LiteralString] = """
-delete from pending_relation where entity = %(entity)s and system_id = %(system_id)s
+delete from pending_relation p
+using (
+    select target_entity, target_id, entity, system_id
+    from pending_relation
+    where entity = %(entity)s and system_id = %(system_id)s
+    for update skip locked
+) as own
+where (p.target_entity, p.target_id, p.entity, p.system_id)
+    = (own.target_entity, own.target_id, own.entity, own.system_id)
 """
 
 

@@ -10,19 +10,22 @@ from psycopg.rows import class_row
 
 from state.database import Connection
 
+# sorted, for two that begin the same ones at once; a fresh number, so that whoever is in the middle of a page of the
+# marking before this one can't carry on from there
 START: Final[LiteralString] = """
 insert into marking (entity)
-select unnest(%(entities)s::text[])
-on conflict (entity) do update set phase = 'rows', after_id = '', marked = 0
+select unnest(%(entities)s::text[]) as entity order by entity
+on conflict (entity) do update set phase = 'rows', after_id = '', marked = 0, run = excluded.run
 """
 
-UNDER_WAY: Final[LiteralString] = "select entity, phase, after_id, marked from marking"
+UNDER_WAY: Final[LiteralString] = "select entity, phase, after_id, marked, run from marking"
 
 ADVANCE: Final[LiteralString] = """
-update marking set phase = %(phase)s, after_id = %(after_id)s, marked = marked + %(added)s where entity = %(entity)s
+update marking set phase = %(phase)s, after_id = %(after_id)s, marked = marked + %(added)s
+where entity = %(entity)s and run = %(run)s
 """
 
-FINISH: Final[LiteralString] = "delete from marking where entity = %(entity)s"
+FINISH: Final[LiteralString] = "delete from marking where entity = %(entity)s and run = %(run)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Marking:
     phase: str
     after_id: str
     marked: int
+    run: int    # begun again, it gets another one
 
 
 async def start(conn: Connection, entities: Sequence[str]) -> None:
@@ -47,11 +51,14 @@ async def under_way(conn: Connection) -> tuple[Marking, ...]:
         return tuple(await cursor.fetchall())
 
 
-async def advance(conn: Connection, entity: str, *, phase: str, after_id: str, added: int) -> None:
-    """Store how far it is, in the transaction of the marks themselves."""
-    await conn.execute(ADVANCE, {"entity": entity, "phase": phase, "after_id": after_id, "added": added})
+async def advance(conn: Connection, item: Marking, *, phase: str, after_id: str, added: int) -> None:
+    """Store how far it is, in the transaction of the marks themselves; nothing when it was begun again meanwhile."""
+    await conn.execute(
+        ADVANCE,
+        {"entity": item.entity, "run": item.run, "phase": phase, "after_id": after_id, "added": added},
+    )
 
 
-async def finish(conn: Connection, entity: str) -> None:
-    """Everything of this entity is marked."""
-    await conn.execute(FINISH, {"entity": entity})
+async def finish(conn: Connection, item: Marking) -> bool:
+    """Everything of this entity is marked; False when it was begun again meanwhile."""
+    return (await conn.execute(FINISH, {"entity": item.entity, "run": item.run})).rowcount == 1

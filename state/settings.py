@@ -26,6 +26,12 @@ on conflict (entity) do update set
     scanned_at = case when d.data_source_id = excluded.data_source_id then d.scanned_at end
 """
 
+# An id that moves to this entity (two that were mixed up are put right, one by one) leaves the one it stood at
+FREE_DATA_SOURCE: Final[LiteralString] = """
+delete from data_source
+where entity <> %(entity)s and (database_id = %(database_id)s or data_source_id = %(data_source_id)s)
+"""
+
 SCANNED: Final[LiteralString] = "update data_source set scanned_at = clock_timestamp() where entity = %(entity)s"
 
 GET: Final[LiteralString] = "select value from setting where name = %(name)s"
@@ -35,16 +41,18 @@ insert into setting (name, value) values (%(name)s, %(value)s)
 on conflict (name) do update set value = excluded.value
 """
 
-TAKE_REQUESTS: Final[LiteralString] = "insert into request_window (requests) values (%(requests)s)"
-
-PRUNE_REQUESTS: Final[LiteralString] = """
-delete from request_window where taken_at < clock_timestamp() - make_interval(secs => %(window_s)s)
+# Drops what is over at the same time, or the table would grow for as long as the process runs
+TAKE_REQUESTS: Final[LiteralString] = """
+with over as (
+    delete from request_window where taken_at < clock_timestamp() - make_interval(secs => %(kept_s)s)
+)
+insert into request_window (requests) values (%(requests)s)
 """
 
 TAKEN_REQUESTS: Final[LiteralString] = """
 select extract(epoch from clock_timestamp() - taken_at)::float8, requests
 from request_window
-where taken_at > clock_timestamp() - make_interval(secs => %(window_s)s)
+where taken_at > clock_timestamp() - make_interval(secs => %(kept_s)s)
 order by taken_at
 """
 
@@ -69,13 +77,13 @@ async def data_sources(conn: Connection) -> Mapping[str, DataSource]:
 
 async def save_data_source(conn: Connection, source: DataSource) -> None:
     """Store where an entity lives; another data source than before has to be looked through again."""
-    await conn.execute(
-        SAVE_DATA_SOURCE,
-        {
-            "entity": source.entity, "database_id": source.database_id, "data_source_id": source.data_source_id,
-            "properties": Jsonb(dict(source.properties)),
-        },
-    )
+    arguments = {
+        "entity": source.entity, "database_id": source.database_id, "data_source_id": source.data_source_id,
+        "properties": Jsonb(dict(source.properties)),
+    }
+    async with conn.transaction():
+        await conn.execute(FREE_DATA_SOURCE, arguments)
+        await conn.execute(SAVE_DATA_SOURCE, arguments)
 
 
 async def scanned(conn: Connection, entity: str) -> None:
@@ -95,20 +103,22 @@ async def put(conn: Connection, name: str, value: object) -> None:
 
 
 class RequestLedger:
-    """Requests of the last window, so that a restart does not overrun Notion's limit."""
+    """Requests of the last window, so that a restart does not overrun Notion's limit.
+
+    Kept for twice as long: a request is noted before it is sent, so it may be younger than its note.
+    """
 
     def __init__(self, pool: Pool, window_s: float) -> None:
         self._pool = pool
-        self._window_s = window_s
+        self._kept_s = 2 * window_s
 
     async def take(self, requests: int) -> None:
         """Note that up to `requests` requests are about to be sent."""
         async with self._pool.connection() as conn:
-            await conn.execute(TAKE_REQUESTS, {"requests": requests})
+            await conn.execute(TAKE_REQUESTS, {"requests": requests, "kept_s": self._kept_s})
 
     async def taken(self) -> tuple[tuple[float, int], ...]:
-        """Return (age in seconds, requests) of what may have been sent within the last window; drops what is older."""
+        """Return (age of the note in seconds, requests) of the last two windows, oldest first."""
         async with self._pool.connection() as conn:
-            await conn.execute(PRUNE_REQUESTS, {"window_s": self._window_s})
-            rows = await (await conn.execute(TAKEN_REQUESTS, {"window_s": self._window_s})).fetchall()
+            rows = await (await conn.execute(TAKEN_REQUESTS, {"kept_s": self._kept_s})).fetchall()
         return tuple((age_s, requests) for age_s, requests in rows)

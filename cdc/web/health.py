@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
 from aiohttp import web
 
 from state.errors import FatalError
@@ -25,6 +26,7 @@ class Probes:
     metrics: Render
 
 
+log = structlog.get_logger(__name__)
 PROBES: Final = web.AppKey("probes", Probes)
 
 
@@ -42,9 +44,23 @@ async def _metrics(request: web.Request) -> web.Response:
     return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
+@web.middleware
+async def _plain_failures(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer 503 to what fails unexpectedly: the server's own way is a traceback in the log, with texts of others."""
+    try:
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except Exception as error:  # noqa: BLE001 # whatever it is, it ends here and is told by its kind
+        log.warning("request.failed", path=request.path, kind=type(error).__name__)
+        return web.json_response({"status": "failed", "kind": type(error).__name__}, status=503)
+
+
 def application(probes: Probes) -> web.Application:
     """Return the application with its routes."""
-    app = web.Application()
+    app = web.Application(middlewares=[_plain_failures])
     app[PROBES] = probes
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)

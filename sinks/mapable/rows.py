@@ -6,6 +6,7 @@ to that very read: a commit can reach us before others may see it (it waits for 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +17,6 @@ from psycopg.adapt import Buffer
 from psycopg.types.datetime import TimestampLoader
 from psycopg.types.json import set_json_loads
 
-from sinks.mapping.derived import json_or_text
 from sinks.mapping.entities import columns_of
 from sinks.mapping.model import Entity, Field, Lookup, LookupVia, Row
 from state.changes import Key
@@ -57,9 +57,20 @@ class _TextOutsideRange(TimestampLoader):
 
 
 async def adapt(conn: Connection) -> None:
-    """Make a connection load what Python can't hold as text, so that one odd value does not fail a whole read."""
+    """Make a connection load what Python can't hold too, so that one odd value does not fail a whole read."""
     conn.adapters.register_loader("timestamp", _TextOutsideRange)
-    set_json_loads(json_or_text, conn)
+    set_json_loads(_json_or_nothing, conn)
+
+
+def _json_or_nothing(raw: str | bytes) -> object:
+    """Return what a jsonb column holds; None where Python can't take it: too deeply nested, endless digits.
+
+    Not its text: that would carry to Notion what stands in the column beside the parts that the mapping lists.
+    """
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
 
 
 def shown_name(name: object, email: object) -> str | None:

@@ -24,6 +24,10 @@ PROBE_S: Final = 7.5
 """While Notion is down it is asked once in this many seconds: eight times a minute."""
 
 LEDGER_BLOCK: Final = 16
+LEDGER_BLOCK_S: Final = 1.0
+"""What was noted ahead is used within this time or noted again: else a note could be older than its requests."""
+LEDGER_SLACK_S: Final = 2 * LEDGER_BLOCK_S
+"""How much later than its note a request may have reached Notion."""
 MAX_IN_FLIGHT: Final = 10
 """Enough to fill the larger window at Notion's usual latency; what an outage can catch unawares is no more."""
 
@@ -70,34 +74,56 @@ class Budget:
 
 @dataclass(slots=True)
 class Breaker:
-    """Closed while Notion answers; open after a few failures in a row: then one probe at a time, seldom."""
+    """Closed while Notion answers; open after a few failures in a row: then one probe at a time, seldom.
+
+    A wait that Notion asked for holds whatever else it answers; our own ends with the first success.
+    """
 
     failures: int = 0
-    not_before_s: float = 0.0
+    not_before_s: float = 0.0       # what Notion asked for
+    next_probe_s: float = 0.0       # ours, counts while open
+    probe_due_s: float | None = None    # while a probe is out: when it was due
     reason: str | None = None
 
     @property
     def open(self) -> bool:
         return self.failures >= FAILURES_TO_OPEN
 
+    def until_s(self) -> float:
+        """Return when the next request may start, as far as is known."""
+        return max(self.not_before_s, self.next_probe_s) if self.open else self.not_before_s
+
     def wait_s(self, now_s: float, in_flight: int) -> float | None:
-        """Return how long until a request may start (0: now), or None: not before the probe in flight ends."""
-        if self.open and in_flight:
+        """Return how long until a request may start (0: now), or None: not before one in flight ends."""
+        # After the first failure already: of what an outage meets in flight, none is replaced until one gets through
+        if self.failures and in_flight:
             return None
-        return max(0.0, self.not_before_s - now_s)
+        return max(0.0, self.until_s() - now_s)
+
+    def started(self, now_s: float) -> None:
+        """A request starts. While open it is a probe, and whatever becomes of it the next is a while away."""
+        if self.open:
+            self.probe_due_s, self.next_probe_s = self.next_probe_s, now_s + PROBE_S
+
+    def unused(self) -> None:
+        """A turn ends without a request: if it was to be the probe, that is still due."""
+        if self.probe_due_s is not None:
+            self.next_probe_s = self.probe_due_s
+            self.probe_due_s = None
 
     def succeeded(self) -> None:
         self.failures = 0
+        self.probe_due_s = None
         self.reason = None
 
     def failed(self, now_s: float, reason: str, *, asked_s: float = 0.0, at_once: bool = False) -> None:
         """Count a failure of Notion as a whole; `at_once` opens without waiting for more (a revoked token)."""
         self.failures = max(self.failures + 1, FAILURES_TO_OPEN if at_once else 0)
         self.reason = reason
+        self.probe_due_s = None
+        self.pause(now_s, asked_s)
         if self.open:
-            self.pause(now_s, max(PROBE_S, asked_s))
-        elif asked_s:
-            self.pause(now_s, asked_s)
+            self.next_probe_s = max(self.next_probe_s, now_s + PROBE_S)
 
     def pause(self, now_s: float, wait_s: float) -> None:
         """Nobody asks anything for `wait_s`."""
@@ -112,7 +138,7 @@ class Ledger(Protocol):
         ...
 
     async def taken(self) -> tuple[tuple[float, int], ...]:
-        """Return (age in seconds, requests) of the last window, oldest first."""
+        """Return (age of the note in seconds, requests) of a little more than the last window, oldest first."""
         ...
 
 
@@ -143,13 +169,14 @@ class Pacer:
         self._arrivals = 0
         self._timer: asyncio.TimerHandle | None = None
         self._noted = 0
+        self._noted_s = 0.0
         self._note_lock = asyncio.Lock()
 
     async def open(self) -> None:
         """Count what earlier processes sent within the window."""
         if self._ledger is not None and self.budget.limit:
             for age_s, requests in await self._ledger.taken():
-                self.budget.preload(self._clock(), max(0.0, age_s - 1.0), requests)
+                self.budget.preload(self._clock(), max(0.0, age_s - LEDGER_SLACK_S), requests)
 
     @asynccontextmanager
     async def turn(self, priority: Priority) -> AsyncIterator[Turn]:
@@ -157,18 +184,21 @@ class Pacer:
         asked_s = self._clock()
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._arrivals += 1
-        heapq.heappush(self._waiters, (int(priority), self._arrivals, granted))
+        waiter = (int(priority), self._arrivals, granted)
+        heapq.heappush(self._waiters, waiter)
         self._pump()
         try:
             await granted
         except asyncio.CancelledError:
             if granted.done() and not granted.cancelled():
                 self._end(spent=False)
+            else:
+                self._forget(waiter)
             raise
-        turn = Turn(0.0)
+        turn = Turn(0.0, spent=False)
         try:
             await self._note()
-            turn.waited_s = self._clock() - asked_s
+            turn.waited_s, turn.spent = self._clock() - asked_s, True
             yield turn
         finally:
             self._end(spent=turn.spent)
@@ -195,11 +225,19 @@ class Pacer:
     @property
     def pause_left_s(self) -> float:
         """How long everything still has to wait."""
-        return max(0.0, self.breaker.not_before_s - self._clock())
+        return max(0.0, self.breaker.until_s() - self._clock())
 
     def _end(self, *, spent: bool) -> None:
         self.budget.finished(self._clock(), spent=spent)
+        if not spent:
+            self.breaker.unused()
         self._pump()
+
+    def _forget(self, waiter: tuple[int, int, asyncio.Future[None]]) -> None:
+        """Drop who gave up waiting: in a long outage those would pile up behind the one who waits first."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+            heapq.heapify(self._waiters)
 
     def _wait_s(self, priority: int) -> float | None:
         if self.budget.in_flight >= MAX_IN_FLIGHT:
@@ -229,6 +267,7 @@ class Pacer:
                 return
             heapq.heappop(self._waiters)
             self.budget.started()
+            self.breaker.started(self._clock())
             granted.set_result(None)
 
     async def _note(self) -> None:
@@ -236,8 +275,10 @@ class Pacer:
         if self._ledger is None or not self.budget.limit:
             return
         async with self._note_lock:
-            if self._noted == 0:
+            if self._noted == 0 or self._clock() - self._noted_s > LEDGER_BLOCK_S:
                 block = min(LEDGER_BLOCK, len(self._waiters) + 1)
+                self._noted = 0
+                noted_s = self._clock()
                 await self._ledger.take(block)
-                self._noted = block
+                self._noted, self._noted_s = block, noted_s
             self._noted -= 1

@@ -1,28 +1,36 @@
 """Setting up Notion: the seven databases under a parent page, found, made or completed; nothing of people's removed.
 
 Idempotent and resumable: each database is stored as soon as it stands, and one whose answer was lost is found again
-under the parent page by its title and its `System ID` property.
+under the parent page by its title and its `System ID` property. A write that failed is never repeated blindly: what
+it did is looked up first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
 
-from sinks.base import PageGone
-from sinks.mapping.model import Entity, Field, Kind, Mirror
-from sinks.notion.client import NotionClient
-from sinks.notion.columns import same_type, schema_of
-from sinks.notion.failures import NotionOutage
+from sinks.base import PageGone, PageTrashed
+from sinks.mapping.model import Entity, Field, Mirror
+from sinks.notion import completion
+from sinks.notion.discovery import SHARE, Calls, Finder, Found
+from sinks.notion.failures import ConflictOnSave, NotionOutage
 from state.database import Connection
-from state.errors import FatalError, PoisonError
+from state.errors import FatalError, PoisonError, RateLimited, TransientError
 from state.settings import DataSource, data_sources, save_data_source
 
-SYSTEM_ID_NAME: Final = "System ID"
+ATTEMPTS: Final = 6
+SETTLE_S: Final = 3.0
+"""A database whose answer was lost may show under its parent only a moment later."""
+
 log = structlog.get_logger(__name__)
+
+MadeAgain = Callable[[Connection, Entity, Sequence[str]], Awaitable[None]]
+"""Told, in the transaction that stores the new property ids, of fields whose property had been removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,257 +42,199 @@ class Done:
     outcome: str
 
 
+@dataclass(slots=True)
+class _Standing:
+    """One database of this run."""
+
+    schema: dict[str, Any]
+    ours: bool           # made, or given its relation, in this very run: names that Notion made up are ours to set
+
+
+async def _nothing(_: Connection, __: Entity, ___: Sequence[str]) -> None:
+    """Do nothing about properties that were made again."""
+
+
 class Setup:
     """One run of setup over a connection to the sidecar and the client."""
 
     def __init__(
         self,
-        client: NotionClient,
+        client: Calls,
         conn: Connection,
         entities: Sequence[Entity],
         *,
         configured: Mapping[str, str],
         parent_page_id: str | None,
         progress: Callable[[Done], None] = lambda _: None,
+        made_again: MadeAgain = _nothing,
+        settle_s: float = SETTLE_S,
     ) -> None:
         self._client = client
         self._conn = conn
         self._entities = entities
-        self._configured = configured
         self._parent = parent_page_id
         self._progress = progress
-        self._children: dict[str, tuple[str, dict[str, Any]]] | None = None
+        self._made_again = made_again
+        self._settle_s = settle_s
+        self._finder = Finder(client, entities, configured=configured, parent_page_id=parent_page_id)
+        self._known: dict[str, DataSource] = {}
+        self._standing: dict[str, _Standing] = {}
 
     async def run(self) -> tuple[Done, ...]:
         """Bring every database up to the mapping; raises FatalError when a person must act first."""
-        known = dict(await data_sources(self._conn))
-        done: list[Done] = []
-        for entity in self._entities:
-            database_id, schema, outcome = await self._find(entity, known)
-            if schema is None:
-                database_id, schema = await self._create(entity, known)
-                outcome = "made"
-            schema, completed = await self._complete(entity, schema, known)
-            if completed and outcome == "unchanged":
-                outcome = "completed"
-            source = DataSource(entity.name, database_id, str(schema["id"]), _property_ids(entity, schema, known))
-            await save_data_source(self._conn, source)
-            known[entity.name] = source
-            item = Done(entity, source, outcome)
-            done.append(item)
-            self._progress(item)
-        return tuple(await self._mirrored(done, known))
+        self._known = dict(await data_sources(self._conn))
+        done = [await self._one(entity) for entity in self._entities]
+        return tuple([await self._mirrored(item) for item in done])
 
-    async def _find(
-        self, entity: Entity, known: Mapping[str, DataSource]
-    ) -> tuple[str, dict[str, Any] | None, str]:
-        """Return (database id, data source, how it was found): environment first, then sidecar, then the page."""
-        configured = self._configured.get(entity.name)
-        if configured is not None:
-            database_id, schema = await self._open(entity, configured)
-            return database_id, schema, "unchanged"
-        if entity.name in known:
-            stored = known[entity.name]
-            try:
-                schema = await self._client.call("GET", f"data_sources/{stored.data_source_id}")
-            except PageGone:
-                log.warning("setup.database_missing", entity=entity.name)
-            else:
-                if not schema.get("in_trash"):
-                    return stored.database_id, schema, "unchanged"
-        under_parent = await self._under_parent()
-        if entity.title in under_parent:
-            database_id, schema = under_parent[entity.title]
-            return database_id, schema, "adopted"
-        return "", None, "made"
+    async def _one(self, entity: Entity) -> Done:
+        found = await self._find(entity)
+        outcome = found.outcome if found is not None else "made"
+        if found is None:
+            found = await self._make(entity)
+        stored = self._known[entity.name].properties if self._is_known(entity, found) else {}
+        schema, completed = await self._complete(entity, found.schema, stored)
+        self._standing[entity.name] = _Standing(schema, ours=completed or outcome == "made")
+        if completed and outcome == "unchanged":
+            outcome = "completed"
+        properties = completion.property_ids(entity, schema, stored)
+        source = DataSource(entity.name, found.database_id, found.data_source_id, properties)
+        await self._save(entity, source, completion.made_again(stored, properties))
+        done = Done(entity, source, outcome)
+        self._progress(done)
+        return done
 
-    async def _open(self, entity: Entity, an_id: str) -> tuple[str, dict[str, Any]]:
-        """Return (database id, data source) for an id that may be either's."""
-        variable = f"NOTION_{entity.setting}_DB_ID"
+    async def _find(self, entity: Entity) -> Found | None:
+        """Return the entity's database if it stands; one that serves another entity is a mistake in the settings."""
         try:
-            database = await self._client.call("GET", f"databases/{an_id}")
-        except PageGone:
-            try:
-                schema = await self._client.call("GET", f"data_sources/{an_id}")
-            except PageGone:
-                raise FatalError(
-                    f"{variable} names a database that the connection can't see",
-                    "Open the database in Notion, choose ••• > Connections and add the connection; check the id.",
-                ) from None
-            return str(schema["parent"]["database_id"]), schema
-        sources = database.get("data_sources") or []
-        if len(sources) != 1:
+            found = await self._finder.find(entity, self._known)
+        except PageTrashed as error:
+            raise _trashed(entity, error) from None
+        if found is None:
+            return None
+        other = next(
+            (name for name, source in self._known.items()
+             if name != entity.name and found.data_source_id == source.data_source_id),
+            None,
+        )
+        if other is not None:
             raise FatalError(
-                f"{variable} names a database with {len(sources)} data sources",
-                f"Set {variable} to the id of the one data source to use (••• > Manage data sources > Copy id).",
+                f"the database {found.database_id} can't serve {entity.name}: it serves {other} already",
+                f"Set NOTION_{entity.setting}_DB_ID to a database of its own.",
             )
-        return str(database["id"]), await self._client.call("GET", f"data_sources/{sources[0]['id']}")
+        return found
 
-    async def _under_parent(self) -> Mapping[str, tuple[str, dict[str, Any]]]:
-        """Return the databases under the parent page that carry a System ID property, by title."""
-        if self._children is not None:
-            return self._children
-        if self._parent is None:
-            raise FatalError(
-                "no parent page is known under which to look for, or make, the databases",
-                "Run `mapable-cdc setup PAGE`, with the id or URL of a page that is shared with the connection, "
-                "or set NOTION_PARENT_PAGE_ID.",
-            )
-        found: dict[str, tuple[str, dict[str, Any]]] = {}
-        cursor: str | None = None
-        while True:
-            query = {"page_size": 100} | ({"start_cursor": cursor} if cursor else {})
-            try:
-                answer = await self._client.call("GET", f"blocks/{self._parent}/children", query=query)
-            except PageGone:
-                raise FatalError(
-                    "the parent page is not there, or not shared with the connection",
-                    "Open the page in Notion, choose ••• > Connections and add the connection; check the id.",
-                ) from None
-            for block in answer.get("results") or []:
-                if block.get("type") != "child_database" or block.get("in_trash"):
-                    continue
-                await self._note_child(block, found)
-            cursor = answer.get("next_cursor")
-            if not answer.get("has_more") or cursor is None:
-                self._children = found
-                return found
+    def _is_known(self, entity: Entity, found: Found) -> bool:
+        return entity.name in self._known and self._known[entity.name].data_source_id == found.data_source_id
 
-    async def _note_child(self, block: Mapping[str, Any], found: dict[str, tuple[str, dict[str, Any]]]) -> None:
-        title = block["child_database"].get("title", "")
-        if title not in {entity.title for entity in self._entities}:
-            return
-        database = await self._client.call("GET", f"databases/{block['id']}")
-        sources = database.get("data_sources") or []
-        if database.get("in_trash") or len(sources) != 1:
-            return
-        schema = await self._client.call("GET", f"data_sources/{sources[0]['id']}")
-        if SYSTEM_ID_NAME not in schema.get("properties", {}):
-            return
-        if title in found:
-            raise FatalError(
-                f"two databases named {title} with a System ID property stand under the parent page",
-                f"Keep one of them and move the other away, or name the right one in NOTION_"
-                f"{next(entity.setting for entity in self._entities if entity.title == title)}_DB_ID.",
-            )
-        found[title] = (str(database["id"]), schema)
-
-    async def _create(self, entity: Entity, known: Mapping[str, DataSource]) -> tuple[str, dict[str, Any]]:
-        """Make the database; a lost answer is looked up under the parent before it is tried again."""
-        await self._under_parent()
+    async def _make(self, entity: Entity) -> Found:
+        """Make the database; when the answer is lost, what stands under the parent decides."""
         body = {
             "parent": {"type": "page_id", "page_id": self._parent},
             "title": [{"text": {"content": entity.title}}],
-            "initial_data_source": {
-                "properties": {field.name: config for field, config in self._wanted(entity, known)}
-            },
+            "initial_data_source": {"properties": completion.initial(entity, self._targets())},
         }
-        for attempt in range(5):
+        for attempt in range(ATTEMPTS):
             try:
                 database = await self._client.call("POST", "databases", body=body, attempts=1)
-            except NotionOutage as error:
-                log.warning("setup.create_repeated", entity=entity.name, attempt=attempt, error=str(error))
-                self._children = None
-                again = (await self._under_parent()).get(entity.title)
-                if again is not None:
-                    return again
-                continue
-            sources = database["data_sources"]
-            return str(database["id"]), await self._client.call("GET", f"data_sources/{sources[0]['id']}")
-        raise FatalError(f"Notion failed to make the database {entity.title}", "Run setup again when Notion is back.")
+            except RateLimited:
+                continue    # nothing was made, and the client waits as long as it was told to
+            except (NotionOutage, ConflictOnSave) as error:
+                log.warning("setup.create_failed", entity=entity.name, attempt=attempt, why=str(error))
+                made = await self._made_all_the_same(entity, error)
+            except PageGone:
+                raise FatalError(
+                    "the parent page is not there, or not shared with the connection",
+                    f"Check the id; if it is right, {SHARE}.",
+                ) from None
+            except PageTrashed as error:
+                raise _trashed(entity, error) from None
+            except PoisonError as error:
+                raise _refused(entity, error, "make") from None
+            else:
+                made = await self._finder.opened_as(database, "made")
+            if made is not None:
+                return made
+        raise TransientError(f"Notion failed to make the database {entity.title}")
 
-    def _wanted(self, entity: Entity, known: Mapping[str, DataSource]) -> list[tuple[Field, dict[str, Any]]]:
-        """Return the properties that can be made now: relations once their target stands, mirrors never."""
-        wanted = []
-        for field in entity.fields:
-            if isinstance(field.source, Mirror):
-                continue
-            target = None
-            if field.kind is Kind.RELATION:
-                if field.target is None or field.target not in known:
-                    continue
-                target = known[field.target].data_source_id
-            wanted.append((field, dict(schema_of(field, target))))
-        return wanted
+    async def _made_all_the_same(self, entity: Entity, error: TransientError) -> Found | None:
+        """Return the database of a create whose answer was lost, if there is one."""
+        if isinstance(error, NotionOutage) and not error.sent:
+            return None
+        if isinstance(error, NotionOutage) and error.page_id is not None:
+            return await self._finder.opened(error.page_id)
+        for wait_s in (0.0, self._settle_s):
+            await asyncio.sleep(wait_s)
+            self._finder.forget_listing()
+            made = await self._finder.under_parent(entity, self._known)
+            if made is not None:
+                return made
+        return None
 
     async def _complete(
-        self, entity: Entity, schema: dict[str, Any], known: Mapping[str, DataSource]
+        self, entity: Entity, schema: dict[str, Any], stored: Mapping[str, str]
     ) -> tuple[dict[str, Any], bool]:
-        """Add what is missing to the data source; what people added stays."""
-        stored = known[entity.name].properties if entity.name in known else {}
-        changes: dict[str, Any] = {}
-        for field, config in self._wanted(entity, known):
-            current = _current(field, schema, stored)
-            if current is None:
-                if field.kind is Kind.TITLE:
-                    title = next(prop for prop in schema["properties"].values() if prop["type"] == "title")
-                    changes[title["id"]] = {"name": field.name}
-                else:
-                    changes[field.name] = config
-            elif not same_type(field, current, _target(field, known)):
-                raise FatalError(
-                    f"{entity.title}: the property {current['name']} has the type {current['type']}, "
-                    f"but the mapping needs {next(iter(config))}",
-                    "Rename that property in Notion, or change its type, and run setup again.",
-                )
-            elif field.kind is Kind.SELECT:
-                options = current["select"].get("options") or []
-                names = {option["name"].casefold() for option in options}
-                missing = [
-                    option for option in config["select"]["options"] if option["name"].casefold() not in names
-                ]
-                if missing:
-                    # the list is replaced by what is sent: people's own options have to be in it
-                    kept = [{"id": option["id"]} for option in options]
-                    changes[current["id"]] = {"select": {"options": kept + missing}}
-        if not changes:
-            return schema, False
+        """Add what the data source lacks; return it as it is then, and whether anything was changed."""
         path = f"data_sources/{schema['id']}"
-        try:
-            return await self._client.call("PATCH", path, body={"properties": changes}), True
-        except PoisonError as error:
-            raise FatalError(
-                f"Notion refused to complete the database {entity.title}: {error}",
-                "Check that the connection may update content, and that no property has a name that differs only "
-                "in case; then run setup again.",
-            ) from None
+        changed = False
+        for _ in range(ATTEMPTS):
+            changes = completion.changes(entity, schema, stored, self._targets())
+            if not changes:
+                return schema, changed
+            changed = True
+            try:
+                schema = await self._client.call("PATCH", path, body={"properties": changes}, attempts=1)
+            except (RateLimited, NotionOutage, ConflictOnSave):
+                schema = await self._client.call("GET", path)
+            except (PageGone, PageTrashed) as error:
+                raise _trashed(entity, error) from None
+            except PoisonError as error:
+                raise _refused(entity, error, "complete") from None
+        raise TransientError(f"Notion failed to complete the database {entity.title}")
 
-    async def _mirrored(self, done: Sequence[Done], known: Mapping[str, DataSource]) -> Sequence[Done]:
+    async def _mirrored(self, done: Done) -> Done:
         """Give the other side of each dual relation its name, which Notion made up, and store its id."""
-        result = list(done)
-        for position, item in enumerate(result):
-            mirrors = [field for field in item.entity.fields if isinstance(field.source, Mirror)]
-            if not mirrors:
-                continue
-            properties = dict(known[item.entity.name].properties)
-            for field in mirrors:
-                synced_id = await self._mirror(item, field, known)
-                if synced_id is not None:
-                    properties[field.key] = synced_id
-            source = DataSource(item.entity.name, item.source.database_id, item.source.data_source_id, properties)
-            await save_data_source(self._conn, source)
-            result[position] = Done(item.entity, source, item.outcome)
-        return result
+        properties = dict(done.source.properties)
+        for field in done.entity.fields:
+            if isinstance(field.source, Mirror) and field.source.entity in self._standing:
+                properties[field.key] = await self._mirror(done, field, field.source)
+        if properties == done.source.properties:
+            return done
+        source = replace(done.source, properties=properties)
+        await self._save(done.entity, source, ())
+        return replace(done, source=source)
 
-    async def _mirror(self, item: Done, field: Field, known: Mapping[str, DataSource]) -> str | None:
-        mirror = field.source
-        assert isinstance(mirror, Mirror)
-        if mirror.entity not in known:
-            return None
-        other = known[mirror.entity]
-        child = await self._client.call("GET", f"data_sources/{other.data_source_id}")
-        owning = _by_id(child, other.properties[mirror.field])
-        dual = ((owning or {}).get("relation") or {}).get("dual_property")
-        if not dual:
+    async def _mirror(self, done: Done, field: Field, mirror: Mirror) -> str:
+        relation_id = self._known[mirror.entity].properties[mirror.field]
+        standing = self._standing[mirror.entity]
+        side = completion.other_side(standing.schema, relation_id)
+        if side is None:
+            # the answer to the write that made the relation may not name its other side yet
+            schema = await self._client.call("GET", f"data_sources/{standing.schema['id']}")
+            side = completion.other_side(schema, relation_id)
+        if side is None:
             raise FatalError(
-                f"the relation {(owning or {}).get('name', mirror.field)} shows on one side only",
-                f"In Notion, edit that relation and turn on 'Show on {item.entity.title}'; then run setup again.",
+                f"{mirror.entity}: the relation {mirror.field} shows on one side only",
+                f"In Notion, edit that relation and turn on 'Show on {done.entity.title}'; then run setup again.",
             )
-        if dual.get("synced_property_name") != field.name:
-            path = f"data_sources/{item.source.data_source_id}"
-            body = {"properties": {dual["synced_property_id"]: {"name": field.name}}}
-            await self._client.call("PATCH", path, body=body)
-        return str(dual["synced_property_id"])
+        new = standing.ours and done.source.properties.get(field.key) != side.property_id
+        if not side.named(field.name, relation_is_ours=new):
+            body = {"properties": {side.property_id: {"name": field.name}}}
+            try:
+                await self._client.call("PATCH", f"data_sources/{done.source.data_source_id}", body=body)
+            except PoisonError:
+                # a property of a person's has that name; ids are what the sync goes by
+                log.warning("setup.name_taken", entity=done.entity.name, property=field.name)
+        return side.property_id
+
+    async def _save(self, entity: Entity, source: DataSource, again: Sequence[str]) -> None:
+        async with self._conn.transaction():
+            if again:
+                await self._made_again(self._conn, entity, again)
+            await save_data_source(self._conn, source)
+        self._known[entity.name] = source
+
+    def _targets(self) -> dict[str, str]:
+        return {name: source.data_source_id for name, source in self._known.items()}
 
 
 def env_lines(done: Sequence[Done]) -> tuple[str, ...]:
@@ -292,21 +242,16 @@ def env_lines(done: Sequence[Done]) -> tuple[str, ...]:
     return tuple(f"NOTION_{item.entity.setting}_DB_ID={item.source.database_id}" for item in done)
 
 
-def _target(field: Field, known: Mapping[str, DataSource]) -> str | None:
-    return known[field.target].data_source_id if field.target is not None and field.target in known else None
+def _trashed(entity: Entity, error: Exception) -> FatalError:
+    return FatalError(
+        f"{entity.title}: {error}",
+        "Restore the database, or the page that it stands on, from the trash in Notion; then run setup again.",
+    )
 
 
-def _by_id(schema: Mapping[str, Any], property_id: str | None) -> dict[str, Any] | None:
-    return next((prop for prop in schema["properties"].values() if prop["id"] == property_id), None)
-
-
-def _current(field: Field, schema: Mapping[str, Any], stored: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the property that stands for `field`: by the id we know, so that a renamed one is found, else by name."""
-    by_name: dict[str, Any] | None = schema["properties"].get(field.name)
-    return _by_id(schema, stored.get(field.key)) or by_name
-
-
-def _property_ids(entity: Entity, schema: Mapping[str, Any], known: Mapping[str, DataSource]) -> dict[str, str]:
-    stored = known[entity.name].properties if entity.name in known else {}
-    found = {field.key: _current(field, schema, stored) for field in entity.fields}
-    return {key: str(prop["id"]) for key, prop in found.items() if prop is not None}
+def _refused(entity: Entity, error: PoisonError, what: str) -> FatalError:
+    return FatalError(
+        f"Notion refused to {what} the database {entity.title}: {error}",
+        "Look whether the database is full of properties or options (Notion limits a schema to 50 KB), take some out, "
+        "and run setup again.",
+    )

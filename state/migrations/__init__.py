@@ -11,8 +11,8 @@ import re
 from importlib import resources
 from typing import Final, LiteralString
 
-import psycopg
 from psycopg import sql
+from psycopg.errors import InsufficientPrivilege, InvalidSchemaName, ReservedName
 
 from state.database import Connection
 from state.errors import FatalError
@@ -22,6 +22,8 @@ select pg_advisory_xact_lock(hashtextextended('mapable-cdc migrations ' || %(sch
 """
 APPLIED: Final[LiteralString] = "select number from migration order by number"
 RECORD: Final[LiteralString] = "insert into migration (number, name) values (%(number)s, %(name)s)"
+# For this transaction: the tables go where they belong whatever the connection looks at
+SEARCH_PATH: Final[LiteralString] = "select set_config('search_path', %(path)s, true)"
 CREATE_TABLE: Final[LiteralString] = """
 create table if not exists migration (
     number      integer primary key,
@@ -43,31 +45,50 @@ def available() -> tuple[tuple[int, str, str], ...]:
 
 
 async def migrate(conn: Connection, schema: str) -> tuple[int, ...]:
-    """Bring `schema` up to date and return the numbers applied now. Safe when several processes start at once."""
+    """Bring `schema` up to date and return the numbers applied now. Safe when several processes start at once.
+
+    Raises FatalError when the role may not, the name is one that Postgres keeps for itself, or a newer version of
+    this program was here.
+    """
+    try:
+        async with conn.transaction():
+            return await _migrate(conn, schema)
+    # without the right to use a schema Postgres acts as if it were not in the search path
+    except (InsufficientPrivilege, InvalidSchemaName):
+        raise FatalError(
+            f"the role may not create the schema {schema}, or the tables in it",
+            f"Run as the database's owner: create schema if not exists {_quoted(schema)} authorization <role>; "
+            "where it exists and is another role's, make it this one's, with what is in it.",
+        ) from None
+    except ReservedName:
+        raise FatalError(
+            f"Postgres keeps the name {schema} for itself", "Set STATE_SCHEMA to a name that does not start with pg_."
+        ) from None
+
+
+async def _migrate(conn: Connection, schema: str) -> tuple[int, ...]:
     known = available()
-    async with conn.transaction():
-        await conn.execute(LOCK, {"schema": schema})
-        try:
-            if not await _exists(conn, schema):
-                await conn.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
-        except psycopg.errors.InsufficientPrivilege:
-            raise FatalError(
-                f"the role may not create the schema {schema}",
-                f'Run as the database\'s owner: create schema "{schema}" authorization <role>;',
-            ) from None
-        await conn.execute(CREATE_TABLE)
-        done = {row[0] for row in await (await conn.execute(APPLIED)).fetchall()}
-        newer = sorted(done - {number for number, _, _ in known})
-        if newer:
-            raise FatalError(
-                f"the schema {schema} was made by a newer version of this program (migration {newer[-1]})",
-                "Run the newer version, or restore the sidecar schema from before its first start.",
-            )
-        fresh = [migration for migration in known if migration[0] not in done]
-        for number, name, text in fresh:
-            await conn.execute(text.encode())
-            await conn.execute(RECORD, {"number": number, "name": name})
+    await conn.execute(LOCK, {"schema": schema})
+    if not await _exists(conn, schema):
+        await conn.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
+    await conn.execute(SEARCH_PATH, {"path": f"{_quoted(schema)}, pg_catalog"})
+    await conn.execute(CREATE_TABLE)
+    done = {row[0] for row in await (await conn.execute(APPLIED)).fetchall()}
+    newer = sorted(done - {number for number, _, _ in known})
+    if newer:
+        raise FatalError(
+            f"the schema {schema} was made by a newer version of this program (migration {newer[-1]})",
+            "Run the newer version, or restore the sidecar schema from before its first start.",
+        )
+    fresh = [migration for migration in known if migration[0] not in done]
+    for number, name, text in fresh:
+        await conn.execute(text.encode())
+        await conn.execute(RECORD, {"number": number, "name": name})
     return tuple(number for number, _, _ in fresh)
+
+
+def _quoted(schema: str) -> str:
+    return '"' + schema.replace('"', '""') + '"'
 
 
 async def _exists(conn: Connection, schema: str) -> bool:

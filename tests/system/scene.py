@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 import psycopg
+from prometheus_client.parser import text_string_to_metric_families
 from psycopg.rows import dict_row
 
 from deploy.sandbox.requestlog import Request
@@ -30,6 +34,11 @@ values (%(id)s, %(name)s, %(id)s || '@example.org', 'PARTICIPANT', now())
 SENTINEL: Final = """
 insert into "Risk" (id, title, description, "riskLevel", category, "identifiedBy", "updatedAt")
 values (%(id)s, 'sentinel', '', 'LOW', '', '', now())
+"""
+CONFIRMED: Final = """
+select confirmed_flush_lsn - '0/0' >= %(lsn)s::numeric
+from pg_replication_slots
+where slot_name = %(slot)s and database = current_database()
 """
 NOTHING_LEFT: Final = """
 select not exists (select from notion_sync.work) and not exists (select from notion_sync.marking)
@@ -98,19 +107,27 @@ class Scene:
     def property_ids(self, database: str, *names: str) -> set[str]:
         """Return the ids of properties, as requests carry them."""
         properties = self.sandbox.people.source(database)["properties"].values()
-        return {prop["id"] for prop in properties if prop["name"] in names}
+        return {quote(prop["id"], safe="") for prop in properties if prop["name"] in names}
 
     async def until(self, holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
         """Return when `holds()` is true."""
         await self.sandbox.wait_for(holds, timeout_s)
 
-    async def until_true(self, query: str, timeout_s: float = SETTLE_TIMEOUT_S) -> None:
+    async def until_true(self, query: str, timeout_s: float = SETTLE_TIMEOUT_S, **arguments: object) -> None:
         """Return when a query says true."""
 
         async def says_true() -> bool:
-            return bool(await self.value(query))
+            return bool(await self.value(query, **arguments))
 
         await waiting.until(self.sandbox, says_true, timeout_s)
+
+    async def wal_end(self) -> int:
+        """Return where the log ends now."""
+        return int(await self.value("select (pg_current_wal_lsn() - '0/0')::int8"))
+
+    async def until_confirmed(self, lsn: int) -> None:
+        """Return when the service has told the server that the log before `lsn` may go."""
+        await self.until_true(CONFIRMED, slot=self.env["REPLICATION_SLOT"], lsn=lsn)
 
     async def settled(self, timeout_s: float = SETTLE_TIMEOUT_S) -> None:
         """Return when everything committed so far was captured and worked off.
@@ -136,6 +153,27 @@ class Scene:
         async with await psycopg.AsyncConnection.connect(self.dsn) as conn:
             yield conn
 
+    async def until_metric(self, name: str, least: float, timeout_s: float = 60.0, **labels: str) -> None:
+        """Return when the sum of a metric's samples with these labels has reached `least`."""
+
+        async def reached() -> bool:
+            _, text = await self.get("/metrics")
+            samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+            return least <= sum(
+                sample.value
+                for sample in samples
+                if sample.name == name and labels.items() <= sample.labels.items()
+            )
+
+        await waiting.until(self.sandbox, reached, timeout_s)
+
+    def peak_memory_bytes(self) -> int:
+        """Return the most memory that the service's process ever had resident."""
+        status = Path(f"/proc/{self.service.process.pid}/status").read_text(encoding="ascii")
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) * 1024
+
     async def get(self, path: str) -> tuple[int, str]:
         """Ask the service over HTTP; return status and body."""
         async with aiohttp.ClientSession() as client, client.get(self._url() + path) as answer:
@@ -155,6 +193,8 @@ async def staged(dsn: str, **settings: str) -> AsyncIterator[Scene]:
         Sandbox(token="ntn_test", rate_limit=0, seed=11) as sandbox,
         await psycopg.AsyncConnection.connect(dsn, autocommit=True) as db,
     ):
+        # slots belong to the whole server, and another scene may be on
+        settings = {"REPLICATION_SLOT": f"scene_{secrets.token_hex(6)}", **settings}
         env = environment(dsn, sandbox.url, sandbox.token, sandbox.parent_page_id, **settings)
         code, _, said = await command(env, "setup")
         assert code == 0, said

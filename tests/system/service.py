@@ -80,6 +80,17 @@ class Service:
                     raise AssertionError(f"the service ended before it said {name}: {self.lines[-20:]}")
                 await self._said.wait()
 
+    async def line(self, text: str, *, timeout_s: float = START_TIMEOUT_S) -> str:
+        """Wait for a line on stderr that holds `text`, and return it."""
+        async with asyncio.timeout(timeout_s), self._said:
+            while True:
+                found = next((line for line in self.lines if text in line), None)
+                if found is not None:
+                    return found
+                if self.process.returncode is not None and self._reader is not None and self._reader.done():
+                    raise AssertionError(f"the program ended before it said {text!r}: {self.lines[-20:]}")
+                await self._said.wait()
+
     def kill(self) -> None:
         """kill -9: no clean-up, no last words."""
         self.process.send_signal(signal.SIGKILL)

@@ -1,0 +1,54 @@
+"""`mapable-cdc setup` around `sinks.notion.setup`: one at a time, and what was made again is filled again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, LiteralString
+
+import psycopg
+import structlog
+
+from cdc.app import Parts
+from sinks.mapping.model import Entity
+from sinks.notion.setup import Done, Setup
+from state import forgetting, marking
+from state.database import Connection
+from state.errors import FatalError
+
+# Two of them at once would make fourteen databases. A session's lock: a killed setup lets go of it
+LOCK: Final[LiteralString] = "select pg_advisory_lock(hashtextextended('mapable-cdc setup ' || %(schema)s, 0))"
+UNLOCK: Final[LiteralString] = "select pg_advisory_unlock(hashtextextended('mapable-cdc setup ' || %(schema)s, 0))"
+PATIENCE: Final[LiteralString] = "set lock_timeout = '2s'"
+
+log = structlog.get_logger(__name__)
+
+
+async def set_up(parts: Parts, parent_page_id: str | None, progress: Callable[[Done], None]) -> tuple[Done, ...]:
+    """Make or complete the databases; raises FatalError when a person must act first."""
+    settings = parts.settings
+    async with parts.pool.connection() as conn, _alone(conn, settings.state_schema):
+        return await Setup(
+            parts.client, conn, settings.entities, configured=settings.databases, parent_page_id=parent_page_id,
+            progress=progress, made_again=_fill_again,
+        ).run()
+
+
+@asynccontextmanager
+async def _alone(conn: Connection, schema: str) -> AsyncIterator[None]:
+    await conn.execute(PATIENCE)
+    try:
+        await conn.execute(LOCK, {"schema": schema})
+    except psycopg.errors.LockNotAvailable:
+        raise FatalError("another setup is running", "Wait until it has ended, then run setup again.") from None
+    try:
+        yield
+    finally:
+        await conn.execute(UNLOCK, {"schema": schema})
+
+
+async def _fill_again(conn: Connection, entity: Entity, fields: Sequence[str]) -> None:
+    """See to it that every page gets the values that went with a removed property."""
+    links = await forgetting.forget_fields(conn, entity.table, fields)
+    await marking.start(conn, [entity.name])
+    log.info("properties.made_again", entity=entity.name, fields=sorted(fields), links=links)

@@ -1,0 +1,127 @@
+"""`mapable-cdc run`: the supervisor with its HTTP side, from the first signal of life to a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import psycopg
+import structlog
+
+from cdc import app
+from cdc.config import Settings
+from cdc.refusals import refused
+from cdc.replication import slot as slots
+from cdc.replication.faults import SlotBusy
+from cdc.status import status_of
+from cdc.supervisor import Supervisor
+from cdc.terminal import err, on_stop_signals
+from cdc.web.health import Probes, Render, application, serving
+from state.errors import FatalError
+
+TOKEN_CHECK_S: Final = 5.0
+"""A Notion that hangs must not keep the log from being read."""
+
+METRICS_S: Final = 3.0
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Run until a signal says stop; raises FatalError when a person must act."""
+    if not settings.notion_sync_enabled:
+        await _disabled(settings)
+        return
+    async with app.assembled(settings) as parts:
+        supervisor = Supervisor(parts)
+        stopping = asyncio.Event()
+
+        def stop() -> None:
+            stopping.set()
+            supervisor.stop()
+
+        on_stop_signals(stop)
+        probes = Probes(supervisor.readiness, metrics_of(parts))
+        async with serving(application(probes), settings.http_host, settings.http_port) as port:
+            err.print(f"mapable-cdc: http://{_url_host(settings.http_host)}:{port}/readyz", soft_wrap=True)
+            await _check_token(parts, stopping)
+            await supervisor.run()
+
+
+async def _check_token(parts: app.Parts, stopping: asyncio.Event) -> None:
+    """Refuse to start with a token that Notion refuses; an outage, or no answer for a while, is no reason to wait."""
+    check = asyncio.create_task(app.check_token(parts), name="token check")
+    stopped = asyncio.create_task(stopping.wait(), name="stop")
+    try:
+        done, _ = await asyncio.wait(
+            (check, stopped), timeout=TOKEN_CHECK_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        if check in done:
+            check.result()
+        elif not done:
+            log.warning("notion.unreachable", why=f"no answer within {TOKEN_CHECK_S:g} s")
+    finally:
+        for task in (check, stopped):
+            task.cancel()
+        await asyncio.gather(check, stopped, return_exceptions=True)
+
+
+def metrics_of(parts: app.Parts) -> Render:
+    """Return what renders the metrics after refreshing the gauges from the database."""
+
+    async def render() -> bytes:
+        try:
+            async with asyncio.timeout(METRICS_S):
+                status = await status_of(parts.pool, parts.settings.replication_slot)
+        except (psycopg.Error, TimeoutError):
+            # when the database is down is when the other figures are looked at
+            return parts.metrics.render()
+        for priority, depth in status.queue.items():
+            parts.metrics.queue_keys.labels(priority).set(depth.keys)
+            parts.metrics.queue_age.labels(priority).set(depth.oldest_age_s)
+        parts.metrics.parked.set(status.parked)
+        retained_bytes = status.slot.retained_bytes if status.slot is not None else None
+        parts.metrics.retained.set(retained_bytes or 0)
+        return parts.metrics.render()
+
+    return render
+
+
+async def _disabled(settings: Settings) -> None:
+    """A disabled sync keeps no slot: a forgotten one would fill the database's disk."""
+    stopping = asyncio.Event()
+    on_stop_signals(stopping.set)
+    dropped = await drop_slot(settings)
+    err.print("sync is disabled (NOTION_SYNC_ENABLED=false)" + ("; its slot was dropped" if dropped else ""))
+
+    async def readiness() -> tuple[bool, Mapping[str, Any]]:
+        return True, {"role": "disabled", "enabled": False}
+
+    async def nothing() -> bytes:
+        return b""
+
+    probes = Probes(readiness, nothing)
+    async with serving(application(probes), settings.http_host, settings.http_port) as port:
+        err.print(f"mapable-cdc: http://{_url_host(settings.http_host)}:{port}/readyz", soft_wrap=True)
+        await stopping.wait()
+
+
+async def drop_slot(settings: Settings) -> bool:
+    """Drop the slot and return whether there was one; raises FatalError while it is in use."""
+    try:
+        conn = await psycopg.AsyncConnection.connect(settings.direct.dsn, autocommit=True, connect_timeout=10)
+    except psycopg.OperationalError as error:
+        raise refused(error) from None
+    async with conn:
+        try:
+            return await slots.drop(conn, settings.replication_slot)
+        except SlotBusy:
+            raise FatalError(
+                f"the slot {settings.replication_slot} is in use: a `mapable-cdc run` streams from it",
+                "Stop that process first (or start it with NOTION_SYNC_ENABLED=false: it then drops the slot itself).",
+            ) from None
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
