@@ -29,7 +29,7 @@ from state.changes import Priority
 from state.database import Pool, conninfo, open_pool
 from state.errors import FatalError, TransientError
 from state.migrations import migrate
-from state.settings import RequestLedger, data_sources
+from state.settings import BOT, RequestLedger, data_sources, put
 from state.work import WorkQueue
 
 log = structlog.get_logger(__name__)
@@ -138,10 +138,14 @@ async def check_token(parts: Parts) -> None:
     """Ask Notion who we are; a token it refuses is a person's matter, an outage is not."""
     try:
         async with parts.client.turn(Priority.LIVE):
-            await parts.client.request("GET", "users/me")
+            me = await parts.client.request("GET", "users/me")
     except SinkUnavailable as error:
         raise FatalError(
             str(error), "Set NOTION_API_KEY to the token of a connection that may read, update and insert content."
         ) from None
     except TransientError as error:
         log.warning("notion.unreachable", why=str(error))
+        return
+    async with parts.pool.connection() as conn:
+        # who we are to Notion: what only we wrote is an echo
+        await put(conn, BOT, {"id": me.get("id")})

@@ -226,7 +226,8 @@ class Effects:
         page_id = now.link.page_id if now.link is not None else None
         assert page_id is not None
         try:
-            page = await self._sink.read(now.entity, page_id)
+            async with self._sink.turn(Priority(now.claim.priority)):
+                page = await self._sink.read(now.entity, page_id)
         except PageGone:
             await self._unlink(now, page_id, "page.gone")
             return

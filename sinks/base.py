@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from sinks.mapping.model import Entity
-from state.changes import PageId, Priority
+from state.changes import ABSENT, PageId, Priority
 from state.errors import SyncError, TransientError
 from state.merge import Json
+from state.threeway import Theirs, Unknown
 
 
 class OutcomeUnknown(TransientError):
@@ -45,16 +46,26 @@ class PageTrashed(SyncError):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as the side answered it: canonical JSON values by field key; what could not be read is left out."""
+    """A page as the side answered it: canonical JSON values by field key, and by field why others could not be read.
+
+    A field in neither is not among the page's properties.
+    """
 
     page_id: PageId
     data_source_id: str | None
     system_id: str | None
     values: Mapping[str, Json]
     in_trash: bool
-    edited_at: datetime | None
+    edited_at: datetime | None       # floored to the minute by Notion
     edited_by: str | None
     request_id: str | None
+    unknown: Mapping[str, Unknown] = field(default_factory=dict)
+    created_by: str | None = None
+    archived: bool = False
+
+    def theirs(self, key: str) -> Theirs:
+        """Return what the page shows for a field."""
+        return self.unknown[key] if key in self.unknown else self.values.get(key, ABSENT)
 
 
 class TurnTaken(Protocol):
@@ -86,7 +97,7 @@ class PageSink(Protocol):
         ...
 
     async def read(self, entity: Entity, page_id: PageId) -> Page:
-        """Return the page as it is; raises PageGone."""
+        """Return the page as it is, one attempt within a turn; raises PageGone."""
         ...
 
     async def set_trashed(self, entity: Entity, page_id: PageId, *, trashed: bool) -> Page:

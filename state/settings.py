@@ -12,6 +12,9 @@ from psycopg.types.json import Jsonb
 
 from state.database import Connection, Pool
 
+BOT: Final = "bot"
+"""The setting that holds the connection's own user in Notion, {"id": ...}."""
+
 DATA_SOURCES: Final[LiteralString] = """
 select entity, database_id, data_source_id, properties, scanned_at from data_source
 """

@@ -19,6 +19,7 @@ from state.changes import Absent, PageId, Priority
 from state.errors import FatalError, SyncError
 from state.merge import Json
 from state.settings import DataSource
+from state.threeway import Unknown
 
 PAGE_SIZE: Final = 100
 SYSTEM_ID: Final = "systemId"
@@ -65,7 +66,7 @@ class NotionSink:
 
     async def read(self, entity: Entity, page_id: PageId) -> Page:
         """Return the page as it is; raises PageGone."""
-        return self._page(entity, await self._client.call("GET", f"pages/{page_id}", priority=Priority.LIVE))
+        return self._page(entity, await self._client.request("GET", f"pages/{page_id}"))
 
     async def find(self, entity: Entity, system_id: str) -> Sequence[Page]:
         """Return the pages that carry this System ID. Queries may lag: an empty answer is not proof."""
@@ -146,10 +147,17 @@ class NotionSink:
         ids = self._source(entity).properties
         by_id = {prop.get("id"): prop for prop in (answer.get("properties") or {}).values()}
         values: dict[str, Json] = {}
+        unknown: dict[str, Unknown] = {}
         for field in _written(entity):
-            value = read_value(field, by_id.get(ids.get(field.key)), self._time_zone)
-            if not isinstance(value, Absent | Unread | Invalid):
-                values[field.key] = encode(field.kind, value)
+            match read_value(field, by_id.get(ids.get(field.key)), self._time_zone):
+                case Absent():
+                    pass
+                case Unread():
+                    unknown[field.key] = Unknown.UNREAD
+                case Invalid():
+                    unknown[field.key] = Unknown.INVALID
+                case value:
+                    values[field.key] = encode(field.kind, value)
         system_id = values.get(SYSTEM_ID)
         parent = answer.get("parent") or {}
         edited_by = (answer.get("last_edited_by") or {}).get("id")
@@ -162,6 +170,9 @@ class NotionSink:
             edited_at=_instant(answer.get("last_edited_time")),
             edited_by=edited_by if isinstance(edited_by, str) else None,
             request_id=answer.get("request_id"),
+            unknown=unknown,
+            created_by=(answer.get("created_by") or {}).get("id"),
+            archived=bool(answer.get("is_archived")),
         )
 
 
