@@ -17,6 +17,7 @@ from cdc.effects import DatabaseTrashed, Effects, deliver
 from cdc.fanout import LOOKUP_KINDS, Fanout
 from cdc.plan import Create, Later, Nothing, NotVisible, Park, Resolve, Restore, Settle, Trash, Update, backoff_s
 from cdc.reading import Reader, Situation
+from cdc.strays import Strays
 from sinks.base import EntityUnavailable, PageSink, PageTrashed, SinkUnavailable
 from sinks.mapable.rows import SourceChanged
 from sinks.mapping.model import Entity
@@ -24,6 +25,7 @@ from state import work
 from state.changes import Priority
 from state.database import Pool, readable
 from state.errors import FatalError, PoisonError, RateLimited, SyncError, TransientError
+from state.strays import KIND as STRAY
 from state.work import Claim, LeaseLost, WorkQueue
 
 BATCH: Final = 100
@@ -76,6 +78,7 @@ class Reconciler:
         reader: Reader,
         effects: Effects,
         fanout: Fanout,
+        strays: Strays,
         adoption: Adoption,
         sink: PageSink,
         entities: Sequence[Entity],
@@ -88,6 +91,7 @@ class Reconciler:
         self._reader = reader
         self._effects = effects
         self._fanout = fanout
+        self._strays = strays
         self._adoption = adoption
         self._sink = sink
         self._entities: Mapping[str, Entity] = {entity.name: entity for entity in entities}
@@ -146,6 +150,10 @@ class Reconciler:
                 for claim in claims:
                     if claim not in unchanged:
                         self._spawn(tasks, name, self._look_up(claim))
+                return
+            if name == STRAY:
+                for claim in claims:
+                    self._spawn(tasks, name, self._judge(claim))
                 return
             entity = self._entities.get(name)
             if entity is None:
@@ -263,6 +271,20 @@ class Reconciler:
             await self._failed(claim, error)
         except psycopg.Error as error:
             await self._failed(claim, TransientError(f"the sidecar failed: {readable(error)}"))
+
+    async def _judge(self, claim: Claim) -> None:
+        """Find out what becomes of a page that no row is linked to."""
+        try:
+            await self._strays.work(claim)
+            self._observer(claim.entity, "judged", claim)
+        except LeaseLost:
+            log.info("lease.lost", entity=claim.entity)
+        except SyncError as error:
+            await self._failed(claim, error)
+        except psycopg.Error as error:
+            await self._failed(claim, TransientError(f"the sidecar failed: {readable(error)}"))
+        except Exception as error:  # noqa: BLE001 - see _take
+            await self._park(claim, "internal_error", _internal(error))
 
     async def _finish(self, claims: Sequence[Claim]) -> None:
         if not claims:

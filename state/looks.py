@@ -28,6 +28,14 @@ on conflict (entity) do update set
     database_id = excluded.database_id
 """
 
+# All was compared when it was first met, so that the first sweep is due one interval later
+BEGIN: Final[LiteralString] = """
+insert into look (entity, database_id)
+select entity, database_id from data_source where entity = any (%(entities)s)
+order by entity
+on conflict (entity) do nothing
+"""
+
 LINKED: Final[LiteralString] = """
 select "notionPageId" as page_id, "entityType" as entity_type, "systemId" as system_id, "pageState" as state,
     base as base_json, coalesce(pushing, '{}') as pushing
@@ -41,12 +49,12 @@ where "entityType" = %(entity_type)s and "systemId" = any (%(ids)s) and "pageSta
 """
 
 PAGES: Final[LiteralString] = """
-select "notionPageId", "systemId" from "NotionSyncMapping"
+select "notionPageId" from "NotionSyncMapping"
 where "entityType" = %(entity_type)s and "pageState" in ('live', 'unlinked') and "notionPageId" is not null
 """
 
-STILL: Final[LiteralString] = """
-select "systemId" from "NotionSyncMapping"
+ROWS_OF: Final[LiteralString] = """
+select "notionPageId", "systemId" from "NotionSyncMapping"
 where "entityType" = %(entity_type)s and "notionPageId" = any (%(ids)s)
 """
 
@@ -124,6 +132,11 @@ async def move(conn: Connection, entity: str, database_id: str, until: datetime)
     await conn.execute(MOVE, {"entity": entity, "database_id": database_id, "edited_until": until})
 
 
+async def begin(conn: Connection, entities: Sequence[str]) -> None:
+    """Note, of entities that were never looked at, that they are from now on."""
+    await conn.execute(BEGIN, {"entities": list(entities)})
+
+
 async def linked(conn: Connection, page_ids: Sequence[PageId]) -> Mapping[PageId, Linked]:
     """Return the links of these pages, of whatever entity; pages without one are left out."""
     async with conn.cursor(row_factory=class_row(Linked)) as cursor:
@@ -137,16 +150,16 @@ async def being_made(conn: Connection, entity_type: str, ids: Sequence[str]) -> 
     return frozenset(row[0] for row in await cursor.fetchall())
 
 
-async def pages(conn: Connection, entity_type: str) -> Mapping[PageId, str]:
-    """Return the pages that belong to the entity's rows, live or taken away by a person, with the row's id."""
+async def pages(conn: Connection, entity_type: str) -> frozenset[PageId]:
+    """Return the pages that belong to the entity's rows, live or taken away by a person."""
     cursor = await conn.execute(PAGES, {"entity_type": entity_type})
+    return frozenset(PageId(row[0]) for row in await cursor.fetchall())
+
+
+async def rows_of(conn: Connection, entity_type: str, page_ids: Sequence[PageId]) -> Mapping[PageId, str]:
+    """Return the rows that these pages (still) belong to; pages of none are left out."""
+    cursor = await conn.execute(ROWS_OF, {"entity_type": entity_type, "ids": list(page_ids)})
     return {PageId(row[0]): row[1] for row in await cursor.fetchall()}
-
-
-async def still(conn: Connection, entity_type: str, page_ids: Sequence[PageId]) -> tuple[str, ...]:
-    """Return the rows that these pages (still) belong to."""
-    cursor = await conn.execute(STILL, {"entity_type": entity_type, "ids": list(page_ids)})
-    return tuple(row[0] for row in await cursor.fetchall())
 
 
 async def request(conn: Connection, entities: Sequence[str] | None = None) -> None:

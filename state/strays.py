@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Final, LiteralString
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from state.changes import Key, PageId
 from state.database import Connection
+from state.merge import Base, base_to_json
 
 KIND: Final = "page"
 """The entity name of keys that are pages without a row."""
@@ -25,9 +27,12 @@ OPEN: Final[LiteralString] = """
 select page_id, entity, system_id, kind, note, facts, edited_at, first_seen_at, resolved_at
 from stray_page
 where resolved_at is null
+  and not exists (select 1 from "NotionSyncMapping" where "notionPageId" = page_id)
 order by first_seen_at, page_id
 limit %(limit)s
 """
+
+OPEN_PAGES: Final[LiteralString] = "select page_id from stray_page where resolved_at is null and entity = %(entity)s"
 
 FLAG: Final[LiteralString] = """
 insert into stray_page as s (page_id, entity, system_id, kind, note, facts, edited_at)
@@ -87,6 +92,12 @@ async def still_open(conn: Connection, limit: int = 1000) -> tuple[Stray, ...]:
         return tuple(await cursor.fetchall())
 
 
+async def open_pages(conn: Connection, entity: str) -> frozenset[PageId]:
+    """Return the pages of an entity's database that wait for a person."""
+    cursor = await conn.execute(OPEN_PAGES, {"entity": entity})
+    return frozenset(PageId(row[0]) for row in await cursor.fetchall())
+
+
 async def flag(conn: Connection, stray: Stray) -> None:
     """Store how the page was judged."""
     await conn.execute(
@@ -101,3 +112,17 @@ async def flag(conn: Connection, stray: Stray) -> None:
 async def resolve(conn: Connection, page_id: PageId) -> None:
     """The page is a stray no more: it belongs to a row, or it is gone."""
     await conn.execute(RESOLVE, {"page_id": page_id})
+
+
+async def relink(
+    conn: Connection, entity_type: str, system_id: str, page_id: PageId, database_id: str, base: Base
+) -> bool:
+    """Give a row whose page a person took away another one; False when either is linked by now."""
+    cursor = await conn.execute(
+        RELINK,
+        {
+            "entity_type": entity_type, "system_id": system_id, "page_id": page_id, "database_id": database_id,
+            "base": Jsonb(base_to_json(base)),
+        },
+    )
+    return cursor.rowcount == 1

@@ -6,7 +6,7 @@ create table look (
     database_id         text not null,
     -- by Notion's clock: what was edited before this has been seen. null: nothing was
     edited_until        timestamptz,
-    -- a database that was never looked at is seen whole by the first look, so it counts as swept
+    -- when the last sweep began; of one that was never swept, when it was first met: all was compared then
     swept_at            timestamptz not null default clock_timestamp(),
     sweep_requested_at  timestamptz,
     -- the last sweep's results: pages read, of them unlike what was agreed, links without their page, strays
