@@ -12,30 +12,25 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cdc import app, logs, terminal
+from cdc import app, terminal
 from cdc.backfill import Backfill
 from cdc.backfill_view import Bar, forecast_tables, parked_as_json, parked_table
-from cdc.config import Settings, load
+from cdc.cli_audit import audit
+from cdc.cli_conflicts import conflicts
+from cdc.cli_sync import sync
+from cdc.cli_webhook import webhook
+from cdc.config import Settings
 from cdc.forecast import Forecast, forecast
 from cdc.installing import set_up
 from cdc.serving import drop_slot, serve
 from cdc.status import Status, slot_as_json, slot_line, status_of
 from cdc.terminal import EXIT_FINDINGS, WrongUsage, err, out
+from cdc.terminal import settings_of as _settings
 from sinks.mapping.entities import ENTITIES
 from sinks.mapping.model import Entity
 from sinks.notion.ids import parse_id
 from sinks.notion.setup import Done, env_lines
-from state.errors import FatalError
 from state.work import Parked
-
-
-def _settings(ctx: click.Context) -> Settings:
-    try:
-        settings = load(env_file=ctx.obj)
-    except FatalError as error:
-        raise WrongUsage(str(error), error.hint) from None
-    logs.configure(settings.log_level, settings.log_format)
-    return settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=terminal.EXITS)
@@ -242,3 +237,7 @@ def slot_drop(ctx: click.Context) -> None:
     settings = _settings(ctx)
     dropped = terminal.run(drop_slot(settings))
     out.print("Dropped." if dropped else f"There is no slot {settings.replication_slot}.", soft_wrap=True)
+
+
+for verb in (sync, conflicts, audit, webhook):
+    main.add_command(verb)
