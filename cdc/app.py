@@ -12,6 +12,7 @@ import structlog
 from cdc.adoption import Adoption
 from cdc.config import Settings
 from cdc.effects import Effects
+from cdc.explaining import Explaining
 from cdc.fanout import Fanout
 from cdc.leadership import Leadership
 from cdc.marker import Marker
@@ -23,6 +24,7 @@ from sinks.base import SinkUnavailable
 from sinks.mapable.rows import Rows, adapt
 from sinks.mapping.entities import ENTITIES
 from sinks.notion.client import NotionClient
+from sinks.notion.comments import NotionComments
 from sinks.notion.pacing import Pacer
 from sinks.notion.sink import NotionSink
 from state.changes import Priority
@@ -122,6 +124,11 @@ def reconciler_of(parts: Parts, sink: NotionSink) -> Reconciler:
         Adoption(parts.pool, sink, directions), sink, settings.entities,
         sink_down=lambda: parts.pacer.breaker.open, observer=parts.metrics.key,
     )
+
+
+def explaining_of(parts: Parts) -> Explaining:
+    """Return the loop that writes comments."""
+    return Explaining(parts.pool, NotionComments(parts.client))
 
 
 def reader_of(parts: Parts, *, remembers: bool = True) -> Reader:

@@ -16,7 +16,7 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from cdc import cluster, marker
-from cdc.app import Parts, reconciler_of, sink_of
+from cdc.app import Parts, explaining_of, reconciler_of, sink_of
 from cdc.capture import Capture, Gathering, tables
 from cdc.leadership import Leadership, LeadershipLost, LockConnection
 from cdc.reconcile import Reconciler
@@ -113,6 +113,7 @@ class Supervisor:
                     tasks.create_task(self._watch_databases(), name="watch databases"),
                     tasks.create_task(self._capture_forever(reconciler.wake), name="capture"),
                     tasks.create_task(self._mark_forever(reconciler.wake), name="marker"),
+                    tasks.create_task(explaining_of(parts).run(), name="explaining"),
                 ]
                 working = tasks.create_task(reconciler.run(), name="reconcile")
                 await self._stopping.wait()

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from sinks.mapping.model import Entity
 from state.changes import ABSENT, PageId, Priority
@@ -42,6 +42,19 @@ class PageGone(SyncError):
 
 class PageTrashed(SyncError):
     """The page (or its database) is in the trash, so that it can't be edited."""
+
+
+class CommentsForbidden(SyncError):
+    """The connection may not read or not insert comments: a person may allow it; until then nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment on a page, without its formatting."""
+
+    text: str
+    author: str | None
+    made_at: datetime | None    # may be floored to the minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,4 +123,27 @@ class PageSink(Protocol):
 
     def scan(self, entity: Entity) -> AsyncIterator[Sequence[Page]]:
         """Return every page of the entity, in batches; raises rather than stop short."""
+        ...
+
+
+COMMENT_UNITS: Final = 2_000
+"""What a comment may hold, in UTF-16 units."""
+
+
+class CommentSink(Protocol):
+    """Comments on pages; both raise PageGone and CommentsForbidden.
+
+    Duplicates: a `comment` that is repeated stands there twice. Order: none between pages.
+    """
+
+    def turn(self, priority: Priority) -> AbstractAsyncContextManager[TurnTaken]:
+        """Wait for leave to send one request. `comment` is called within a turn."""
+        ...
+
+    async def comment(self, page_id: PageId, text: str) -> str | None:
+        """Write a comment of at most COMMENT_UNITS; return the request's id. Raises OutcomeUnknown, PageTrashed."""
+        ...
+
+    async def comments(self, page_id: PageId, priority: Priority) -> Sequence[Comment]:
+        """Return the page's open comments, taking turns itself; raises rather than stop short."""
         ...

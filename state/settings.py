@@ -14,6 +14,8 @@ from state.database import Connection, Pool
 
 BOT: Final = "bot"
 """The setting that holds the connection's own user in Notion, {"id": ...}."""
+COMMENTS: Final = "comments"
+"""The setting that tells whether the connection may comment, {"allowed": ...}; missing until it was tried."""
 
 DATA_SOURCES: Final[LiteralString] = """
 select entity, database_id, data_source_id, properties, scanned_at from data_source
