@@ -52,7 +52,7 @@ class Adoption:
             for system_id, pages in sorted(found.items()):
                 adopted += await self._adopt(conn, entity, system_id, pages)
             keys: dict[Key, int | None] = {Key(entity.name, system_id): None for system_id in found}
-            await work.mark(conn, keys, reason=Reason.THEIRS, priority=Priority.BACKFILL)
+            await work.mark(conn, keys, reason=Reason.OURS, priority=Priority.BACKFILL)
             await settings.scanned(conn, entity.name)
         self._done.add(entity.name)
         log.info("pages.adopted", entity=entity.name, found=len(found), adopted=adopted)

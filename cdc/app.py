@@ -9,19 +9,23 @@ from dataclasses import dataclass
 import psycopg
 import structlog
 
+from cdc.absorbing import Absorber
 from cdc.adoption import Adoption
 from cdc.config import Settings
 from cdc.effects import Effects
 from cdc.explaining import Explaining
+from cdc.facts import Gatherer
 from cdc.fanout import Fanout
 from cdc.leadership import Leadership
 from cdc.marker import Marker
+from cdc.meeting import Meeting
 from cdc.metrics import Metrics
 from cdc.reading import Reader
 from cdc.reconcile import Reconciler
 from cdc.refusals import refused
 from sinks.base import SinkUnavailable
 from sinks.mapable.rows import Rows, adapt
+from sinks.mapable.writeback import WriteBack
 from sinks.mapping.entities import ENTITIES
 from sinks.notion.client import NotionClient
 from sinks.notion.comments import NotionComments
@@ -75,7 +79,9 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 await migrate(conn, settings.state_schema)
         except psycopg.OperationalError as error:
             raise refused(error) from None
-        pool = await stack.enter_async_context(open_pool(state_info, name="state", max_size=12))
+        pool = await stack.enter_async_context(
+            open_pool(state_info, name="state", max_size=12, configure=adapt)
+        )
         source_info = conninfo(
             database.dsn, schema=settings.state_schema, application_name="mapable-cdc source",
             statement_timeout_s=SOURCE_STATEMENT_S, read_only=True,
@@ -116,12 +122,21 @@ def reconciler_of(parts: Parts, sink: NotionSink) -> Reconciler:
     directions = {entity.name: settings.direction_of(entity) for entity in ENTITIES}
     reader = reader_of(parts)
     effects = Effects(
-        parts.pool, parts.queue, sink, reader, lookup_window_s=settings.notion_create_lookup_seconds
+        parts.pool, parts.queue, sink, reader, lookup_window_s=settings.notion_create_lookup_seconds,
+        time_zone=settings.zone,
+    )
+    gatherer = Gatherer(
+        parts.pool, sink, strategy=settings.notion_conflict_strategy, opened=settings.opened, time_zone=settings.zone
+    )
+    absorber = Absorber(
+        parts.pool, reader, WriteBack(settings.direct.schema), time_zone=settings.zone,
+        grace_s=settings.notion_revert_grace_seconds,
     )
     return Reconciler(
         parts.pool, parts.queue, reader, effects,
         Fanout(parts.pool, parts.rows, settings.entities),
-        Adoption(parts.pool, sink, directions), sink, settings.entities,
+        Adoption(parts.pool, sink, directions), Meeting(parts.pool, sink, gatherer, absorber, effects), sink,
+        settings.entities,
         sink_down=lambda: parts.pacer.breaker.open, observer=parts.metrics.key,
     )
 
@@ -137,7 +152,7 @@ def reader_of(parts: Parts, *, remembers: bool = True) -> Reader:
     return Reader(
         parts.pool, parts.rows, time_zone=settings.zone,
         directions={entity.name: settings.direction_of(entity) for entity in ENTITIES},
-        enabled=frozenset(entity.name for entity in settings.entities), remembers=remembers,
+        enabled=frozenset(entity.name for entity in settings.entities), opened=settings.opened, remembers=remembers,
     )
 
 

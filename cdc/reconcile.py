@@ -13,15 +13,30 @@ import psycopg
 import structlog
 
 from cdc.adoption import Adoption
-from cdc.effects import DatabaseTrashed, Effects, deliver
+from cdc.effects import GONE, DatabaseTrashed, Effects, deliver
 from cdc.fanout import LOOKUP_KINDS, Fanout
-from cdc.plan import Create, Later, Nothing, NotVisible, Park, Resolve, Restore, Settle, Trash, Update, backoff_s
+from cdc.meeting import Meeting
+from cdc.plan import (
+    Create,
+    Later,
+    Look,
+    Nothing,
+    NotVisible,
+    Park,
+    Resolve,
+    Restore,
+    Settle,
+    Trash,
+    Update,
+    backoff_s,
+    cooling_s,
+)
 from cdc.reading import Reader, Situation
-from sinks.base import EntityUnavailable, PageSink, PageTrashed, SinkUnavailable
+from sinks.base import EntityUnavailable, PageGone, PageSink, PageTrashed, SinkUnavailable
 from sinks.mapable.rows import SourceChanged
 from sinks.mapping.model import Entity
 from state import work
-from state.changes import Priority
+from state.changes import PageId, Priority
 from state.database import Pool, readable
 from state.errors import FatalError, PoisonError, RateLimited, SyncError, TransientError
 from state.work import Claim, LeaseLost, WorkQueue
@@ -32,6 +47,8 @@ IN_HAND_BULK: Final = 48
 """Backfill holds fewer keys at a time, so that a live change is always claimed at once."""
 STALE_AFTER_S: Final = 0.05
 """What was read longer ago than this before its turn came is read again."""
+SEEN_LASTS_S: Final = 5.0
+"""So long a look at the page holds: people may edit it meanwhile, and Notion has no precondition on writes."""
 IDLE_S: Final = 1.0
 PAUSE_S: Final = 15.0
 PARK_AFTER: Final = 12
@@ -77,6 +94,7 @@ class Reconciler:
         effects: Effects,
         fanout: Fanout,
         adoption: Adoption,
+        meeting: Meeting,
         sink: PageSink,
         entities: Sequence[Entity],
         *,
@@ -89,6 +107,7 @@ class Reconciler:
         self._effects = effects
         self._fanout = fanout
         self._adoption = adoption
+        self._meeting = meeting
         self._sink = sink
         self._entities: Mapping[str, Entity] = {entity.name: entity for entity in entities}
         self._sink_down = sink_down
@@ -199,6 +218,8 @@ class Reconciler:
         match now.plan:
             case Create() | Update() | Trash() | Restore():
                 return await self._send(now)
+            case Look(page_id):
+                return await self._look(now, page_id)
             case Resolve() as plan:
                 await self._effects.resolve(now, plan)
                 return "resolved"
@@ -220,6 +241,38 @@ class Reconciler:
                 await self._finish([now.claim])
                 return "unchanged"
 
+    async def _look(self, now: Situation, page_id: PageId) -> str:
+        """Wait for the turn, read the page, merge, and do what is left."""
+        try:
+            async with asyncio.timeout(self._queue.lease_s / 2) as patience, self._sink.turn(
+                Priority(now.claim.priority)
+            ) as turn:
+                patience.reschedule(None)
+                claim = await self._queue.renew(now.claim)
+                if turn.waited_s > STALE_AFTER_S:
+                    (now,) = await self._reader.read(now.entity, [claim])
+                turn.spent = isinstance(now.plan, Look)
+                page = await self._sink.read(now.entity, page_id) if turn.spent else None
+        except TimeoutError:
+            await self._release(now.claim, 0)
+            return "no_turn"
+        except PageGone:
+            await self._effects.unlink(now, page_id, GONE)
+            return "unlinked"
+        if page is None:
+            return await self._act(now)
+        return await self._go_on(await self._meeting.seen(now, page))
+
+    async def _go_on(self, now: Situation | None) -> str:
+        """Send what a look at the page left to be sent."""
+        if now is None:
+            return "merged"
+        wait_s = cooling_s(now.link) if now.link is not None and now.left is not None else 0.0
+        if wait_s > 0:
+            await self._release(now.claim, wait_s, hold_marks=True)
+            return "later"
+        return await self._act(now)
+
     async def _send(self, now: Situation) -> str:
         """Wait for the turn, look once more if that took long, and send."""
         try:
@@ -227,7 +280,7 @@ class Reconciler:
                 Priority(now.claim.priority)
             ) as turn:
                 patience.reschedule(None)
-                if turn.waited_s > STALE_AFTER_S:
+                if turn.waited_s > (STALE_AFTER_S if now.left is None else SEEN_LASTS_S):
                     claim = await self._queue.renew(now.claim)
                     (now,) = await self._reader.read(now.entity, [claim])
                 match now.plan:

@@ -201,11 +201,10 @@ class Supervisor:
     async def _mark_changed(self) -> None:
         """Mark the entities whose pages would show something else than at the last start."""
         settings = self._parts.settings
-        now = marker.fingerprints(
-            settings.entities, {entity.name: settings.direction_of(entity) for entity in settings.entities},
-            settings.time_zone,
-        )
+        directions = {entity.name: settings.direction_of(entity) for entity in settings.entities}
+        now = marker.fingerprints(settings.entities, directions, settings.time_zone, settings.opened)
         async with self._parts.pool.connection() as conn:
+            await marker.turn(conn, settings.entities, directions)
             changed = await marker.changed_entities(conn, now)
         await self._parts.marker.start([entity for entity in settings.entities if entity.name in changed])
         async with self._parts.pool.connection() as conn:

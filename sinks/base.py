@@ -97,6 +97,14 @@ class PageSink(Protocol):
         """Return the id of the entity's database; raises EntityUnavailable when setup did not make one."""
         ...
 
+    def properties_of(self, entity: Entity) -> Mapping[str, str]:
+        """Return the ids of the entity's properties by field."""
+        ...
+
+    def holds(self, entity: Entity, page: Page) -> bool:
+        """Whether the page is in the entity's database: a person may have moved it."""
+        ...
+
     def turn(self, priority: Priority) -> AbstractAsyncContextManager[TurnTaken]:
         """Wait for leave to send one request. `create`, `update` and `set_trashed` are called within a turn."""
         ...

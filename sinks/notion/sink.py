@@ -41,6 +41,14 @@ class NotionSink:
         """Return the id of the entity's database; raises EntityUnavailable when setup did not make one."""
         return self._source(entity).database_id
 
+    def properties_of(self, entity: Entity) -> Mapping[str, str]:
+        """Return the ids of the entity's properties by field."""
+        return self._source(entity).properties
+
+    def holds(self, entity: Entity, page: Page) -> bool:
+        """Whether the page is in the entity's database: a person may have moved it."""
+        return page.data_source_id == self._source(entity).data_source_id
+
     async def create(self, entity: Entity, values: Mapping[str, Json]) -> Page:
         """Make a page; raises OutcomeUnknown when it can't tell whether it was made."""
         source = self._source(entity)
