@@ -17,13 +17,19 @@ from cdc.explaining import Explaining
 from cdc.facts import Gatherer
 from cdc.fanout import Fanout
 from cdc.leadership import Leadership
+from cdc.looking import Looks
 from cdc.marker import Marker
 from cdc.meeting import Meeting
 from cdc.metrics import Metrics
+from cdc.newcomers import Newcomers
+from cdc.polling import Polling
 from cdc.reading import Reader
 from cdc.reconcile import Reconciler
 from cdc.refusals import refused
+from cdc.strays import Strays
+from cdc.sweep import Sweeping
 from sinks.base import SinkUnavailable
+from sinks.mapable.rowmaking import RowMaker
 from sinks.mapable.rows import Rows, adapt
 from sinks.mapable.writeback import WriteBack
 from sinks.mapping.entities import ENTITIES
@@ -34,6 +40,7 @@ from sinks.notion.sink import NotionSink
 from state.changes import Priority
 from state.database import Pool, conninfo, open_pool
 from state.errors import FatalError, TransientError
+from state.explanations import explain
 from state.migrations import migrate
 from state.settings import BOT, RequestLedger, data_sources, put
 from state.work import WorkQueue
@@ -116,10 +123,51 @@ async def sink_of(parts: Parts) -> NotionSink:
     return NotionSink(parts.client, sources, parts.settings.zone)
 
 
-def reconciler_of(parts: Parts, sink: NotionSink) -> Reconciler:
+def adoption_of(parts: Parts, sink: NotionSink) -> Adoption:
+    """Return what links the pages that stand already; one for all that look at pages."""
+    return Adoption(parts.pool, sink, _directions(parts))
+
+
+def looks_of(parts: Parts, sink: NotionSink) -> Looks:
+    """Return what looks for edits that nobody told of."""
+    return Looks(parts.pool, sink, observer=parts.metrics.looked)
+
+
+def polling_of(parts: Parts, sink: NotionSink, adoption: Adoption, looks: Looks) -> Polling:
+    """Return what looks for edits every so often."""
+    return Polling(looks, adoption, parts.settings.entities, every_s=parts.settings.notion_poll_seconds)
+
+
+def sweeping_of(parts: Parts, sink: NotionSink, adoption: Adoption) -> Sweeping:
+    """Return what compares every page now and then."""
+    return Sweeping(
+        parts.pool, sink, adoption, parts.marker, parts.settings.entities,
+        every_s=parts.settings.notion_sweep_seconds, observer=parts.metrics.swept,
+    )
+
+
+def strays_of(parts: Parts, sink: NotionSink) -> Strays:
+    """Return what judges the pages that no row is linked to."""
+    settings = parts.settings
+    newcomers = Newcomers(
+        parts.pool, sink, RowMaker(settings.direct.schema), explain,
+        time_zone=settings.zone, directions=_directions(parts), grace_s=settings.notion_revert_grace_seconds,
+    )
+    return Strays(
+        parts.pool, parts.queue, sink, parts.rows, newcomers, settings.entities,
+        create_rows=settings.notion_create_rows, directions=_directions(parts),
+    )
+
+
+def _directions(parts: Parts) -> dict[str, str]:
+    return {entity.name: parts.settings.direction_of(entity) for entity in ENTITIES}
+
+
+def reconciler_of(
+    parts: Parts, sink: NotionSink, adoption: Adoption | None = None, looks: Looks | None = None
+) -> Reconciler:
     """Return the loop that works the queue off."""
     settings = parts.settings
-    directions = {entity.name: settings.direction_of(entity) for entity in ENTITIES}
     reader = reader_of(parts)
     effects = Effects(
         parts.pool, parts.queue, sink, reader, lookup_window_s=settings.notion_create_lookup_seconds,
@@ -135,8 +183,12 @@ def reconciler_of(parts: Parts, sink: NotionSink) -> Reconciler:
     return Reconciler(
         parts.pool, parts.queue, reader, effects,
         Fanout(parts.pool, parts.rows, settings.entities),
-        Adoption(parts.pool, sink, directions), Meeting(parts.pool, sink, gatherer, absorber, effects), sink,
-        settings.entities,
+        strays_of(parts, sink), adoption or adoption_of(parts, sink),
+        Meeting(
+            parts.pool, sink, gatherer, absorber, effects,
+            always_read=settings.notion_conflict_strategy == "manual-review",
+        ),
+        looks or looks_of(parts, sink), sink, settings.entities,
         sink_down=lambda: parts.pacer.breaker.open, observer=parts.metrics.key,
     )
 

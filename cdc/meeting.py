@@ -5,6 +5,7 @@ What the page gets is left to be sent, as `Situation.left`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -16,22 +17,34 @@ from cdc.merging import Merged, merge
 from cdc.reading import Absorbed, Situation
 from sinks.base import Page, PageSink
 from state import audit, work
-from state.changes import Absent, Reason
+from state.changes import Absent, PageId, Reason
 from state.database import Pool
 from state.links import Link, PageState
 
+SHARED_LOOK_LASTS_S: Final = 60.0
+"""A burst takes as long as Notion's window makes it, and what is edited meanwhile is found by the next look."""
 NO_ROW: Final = "page.back_without_row"
 
 
 class Meeting:
     """Merges one record at a time, under the lease of its key."""
 
-    def __init__(self, pool: Pool, sink: PageSink, gatherer: Gatherer, absorber: Absorber, effects: Effects) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        sink: PageSink,
+        gatherer: Gatherer,
+        absorber: Absorber,
+        effects: Effects,
+        *,
+        always_read: bool,
+    ) -> None:
         self._pool = pool
         self._sink = sink
         self._gatherer = gatherer
         self._absorber = absorber
         self._effects = effects
+        self._always_read = always_read    # manual-review: never overwrite what may have been edited a moment ago
 
     async def seen(self, now: Situation, page: Page) -> Situation | None:
         """Return what is left to be done about a record whose page was read; None when the key is done with."""
@@ -46,6 +59,34 @@ class Meeting:
             # the row is gone: what stands on the page changes nothing about that
             return replace(now, claim=replace(now.claim, reasons=int(Reason(0))))
         return await self.merged(now, page)
+
+    def may_share_a_look(self, now: Situation) -> bool:
+        """Whether it is enough to know that nobody edited the page lately: nothing else calls for reading it."""
+        link = now.link
+        return (
+            not self._always_read
+            and link is not None
+            and not now.claim.reasons & (Reason.THEIRS | Reason.RESTORE)
+            and not (link.refused or link.pushing)
+            and link.conflict_state != "pending"
+            and now.ours is not None
+            and now.ours.values.keys() <= link.base.keys()
+            and _unedited(link) is not None
+        )
+
+    async def after_look(self, now: Situation, edited: Mapping[PageId, Page]) -> Situation | None:
+        """Return what is left to be done after a look at what was edited lately: this page, or others only."""
+        assert now.link is not None
+        assert now.link.page_id is not None
+        page = edited.get(now.link.page_id)
+        if page is not None:
+            return await self.seen(now, page)
+        unedited = _unedited(now.link)
+        assert unedited is not None
+        then = await self.merged(now, unedited)
+        if then is None or then.left is None:
+            return then
+        return replace(then, left=replace(then.left, good_for_s=SHARED_LOOK_LASTS_S))
 
     async def merged(self, now: Situation, page: Page) -> Situation | None:
         """Merge, and return what is left to be done."""
@@ -70,7 +111,7 @@ class Meeting:
             await work.finish(conn, [now.claim])
 
 
-def unedited(link: Link) -> Page | None:
+def _unedited(link: Link) -> Page | None:
     """Return the page as it must look when nobody edited it since it was last seen; None when that is not known."""
     if link.page_id is None or any(isinstance(pair.got, Absent) for pair in link.base.values()):
         return None

@@ -27,6 +27,7 @@ class Absorbed:
     wait_s: float | None
     refused: Mapping[str, Any]            # edits that are to be put back later
     written: Mapping[str, Any] | None     # see cdc.crossing
+    good_for_s: float = 5.0               # people may edit the page meanwhile: then it has to be looked at again
 
 
 @dataclass(frozen=True, slots=True)
