@@ -251,6 +251,10 @@ class Reconciler:
             # outside of the turn: reading the page takes a turn of its own
             await self._effects.find_out_trashed(now)
             return "unlinked"
+        except PoisonError:
+            # one row's fault only if it is not every row's
+            await self._sink.check(now.entity)
+            raise
         return await self._act(now)
 
     async def _look_up(self, claim: Claim) -> None:

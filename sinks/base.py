@@ -97,6 +97,10 @@ class PageSink(Protocol):
         """Return the pages that carry this System ID. Queries may lag: an empty answer is not proof."""
         ...
 
+    async def check(self, entity: Entity) -> None:
+        """Look why a write was refused; raises EntityUnavailable when no write of the entity can succeed."""
+        ...
+
     def scan(self, entity: Entity) -> AsyncIterator[Sequence[Page]]:
         """Return every page of the entity, in batches; raises rather than stop short."""
         ...

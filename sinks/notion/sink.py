@@ -12,11 +12,12 @@ from sinks.base import EntityUnavailable, Page, PageGone
 from sinks.mapping.canonical import decode, encode
 from sinks.mapping.model import Entity, Field, Mirror
 from sinks.notion.client import NotionClient
+from sinks.notion.columns import same_type
 from sinks.notion.failures import create_failed
 from sinks.notion.pacing import Turn
 from sinks.notion.properties import Invalid, Unread, read_value, write_value
 from state.changes import Absent, PageId, Priority
-from state.errors import FatalError, SyncError
+from state.errors import FatalError, PoisonError, SyncError
 from state.merge import Json
 from state.settings import DataSource
 
@@ -71,8 +72,11 @@ class NotionSink:
         """Return the pages that carry this System ID. Queries may lag: an empty answer is not proof."""
         source = self._source(entity)
         body = {"filter": {"property": source.properties[SYSTEM_ID], "rich_text": {"equals": system_id}}}
-        answer = await self._query(source, body)
-        return self._pages(entity, answer)
+        try:
+            return self._pages(entity, await self._query(source, body))
+        except PoisonError:
+            await self.check(entity)
+            raise
 
     async def scan(self, entity: Entity) -> AsyncIterator[Sequence[Page]]:
         """Return every page of the entity, in batches; raises rather than stop short.
@@ -113,6 +117,27 @@ class NotionSink:
             if last_created is None or last_created == started_at:
                 raise EntityUnavailable(f"{entity.title}: more pages were made in one minute than a query returns")
             since = last_created
+
+    async def check(self, entity: Entity) -> None:
+        """Look why a write was refused; raises EntityUnavailable when properties that we write are not there.
+
+        Somebody removed or changed them, or setup made them again and we have yet to hear of it.
+        """
+        source = self._source(entity)
+        try:
+            schema = await self._client.call("GET", f"data_sources/{source.data_source_id}", priority=Priority.LIVE)
+        except PageGone as error:
+            raise EntityUnavailable(f"{error} (the database)") from None
+        by_id = {prop.get("id"): prop for prop in (schema.get("properties") or {}).values()}
+        missing = [
+            field.name
+            for field in _written(entity)
+            if not same_type(field, by_id.get(source.properties.get(field.key)) or {})
+        ]
+        if missing:
+            raise EntityUnavailable(
+                f"{entity.title} lacks {', '.join(missing)} as setup made it: run `mapable-cdc setup` again"
+            )
 
     async def _query(self, source: DataSource, body: Mapping[str, Any]) -> dict[str, Any]:
         path = f"data_sources/{source.data_source_id}/query"
