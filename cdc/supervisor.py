@@ -7,7 +7,7 @@ and try again) and nothing that was not durable is lost by starting over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -41,6 +41,8 @@ STANDBY_S: Final = 1.0
 DATABASES_S: Final = 2.0
 SLOT_TIMEOUT_S: Final = 30.0
 DRAIN_S: Final = 7.0
+CANCEL_AGAIN_S: Final = 2.5
+"""Longer than the stream takes to say goodbye."""
 MARKER_S: Final = 1.0
 LONGEST_WAIT_S: Final = 15.0
 
@@ -131,12 +133,13 @@ class Supervisor:
                     tasks.create_task(sweeping.run(reconciler.wake), name="sweep"),
                 ]
                 working = tasks.create_task(reconciler.run(), name="reconcile")
-                await self._stopping.wait()
-                reconciler.stop()
-                parts.pacer.send_away()
-                await asyncio.wait([working], timeout=DRAIN_S)
-                for task in (*running, working):
-                    task.cancel()
+                try:
+                    await self._stopping.wait()
+                    reconciler.stop()
+                    parts.pacer.send_away()
+                    await asyncio.wait([working], timeout=DRAIN_S)
+                finally:
+                    await _end((*running, working))
         finally:
             self.streaming = False
             self._reconciler = None
@@ -260,6 +263,18 @@ class Supervisor:
             log.info("role.changed", role=role)
         self.role = role
         self._parts.metrics.active.set(role == "active")
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    More than once: before Python 3.13 a TaskGroup tells of a child that failed at the moment of its own cancellation
+    and forgets the cancellation. A capture that took this for an interruption would go on, alone, for good.
+    """
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 def _sweeper(gathering: Gathering) -> Callable[[str, str], None]:
