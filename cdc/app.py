@@ -14,6 +14,7 @@ from cdc.config import Settings
 from cdc.effects import Effects
 from cdc.explaining import Explaining
 from cdc.fanout import Fanout
+from cdc.holding import Holding
 from cdc.leadership import Leadership
 from cdc.marker import Marker
 from cdc.metrics import Metrics
@@ -116,7 +117,8 @@ def reconciler_of(parts: Parts, sink: NotionSink) -> Reconciler:
     directions = {entity.name: settings.direction_of(entity) for entity in ENTITIES}
     reader = reader_of(parts)
     effects = Effects(
-        parts.pool, parts.queue, sink, reader, lookup_window_s=settings.notion_create_lookup_seconds
+        parts.pool, parts.queue, sink, reader, Holding(parts.pool, parts.rows),
+        lookup_window_s=settings.notion_create_lookup_seconds,
     )
     return Reconciler(
         parts.pool, parts.queue, reader, effects,

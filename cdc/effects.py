@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from cdc.holding import Holding
 from cdc.plan import Create, Resolve, Restore, Settle, Trash, Update, next_interval_s
 from cdc.reading import Reader, Situation
 from sinks.base import OutcomeUnknown, Page, PageGone, PageSink
@@ -29,8 +30,11 @@ LOOKUP_LONGEST_S: Final = 10.0
 class Effects:
     """One effect for one key. Each method ends with the key cleared, given back or, on an error, still held."""
 
-    def __init__(self, pool: Pool, queue: WorkQueue, sink: PageSink, reader: Reader, *, lookup_window_s: float) -> None:
+    def __init__(
+        self, pool: Pool, queue: WorkQueue, sink: PageSink, reader: Reader, holding: Holding, *, lookup_window_s: float
+    ) -> None:
         self._pool = pool
+        self._holding = holding
         self._queue = queue
         self._sink = sink
         self._reader = reader
@@ -78,15 +82,21 @@ class Effects:
             base = observed(plan.base, plan.values, _got(page))
             await self._settle(now, page, base, "page.updated", plan.values)
 
-    async def trash(self, now: Situation, plan: Trash) -> None:
-        """Put the page of a deleted row into the trash; ids stay as a tombstone."""
-        async with self._pool.connection() as conn:
+    async def trash(self, now: Situation, plan: Trash) -> bool:
+        """Put the page of a deleted row into the trash; ids stay as a tombstone. False: it is held, nothing is sent."""
+        assert now.link is not None
+        key, deleted_at = now.claim.key, now.claim.marked_at
+        group = await self._holding.group(now.entity, key, now.link)
+        async with self._pool.connection() as conn, conn.transaction():
             await self._queue.renew(now.claim, conn)
+            if not await self._holding.allows(conn, now.entity, key, plan.page_id, group, deleted_at):
+                await work.finish(conn, [now.claim])
+                return False
         try:
             page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=True)
         except PageGone:
             await self._unlink(now, plan.page_id, "page.gone")
-            return
+            return True
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
             await links.set_state(conn, now.entity.table, now.claim.system_id, PageState.TRASHED)
@@ -97,6 +107,7 @@ class Effects:
                 ),
             )
             await work.finish(conn, [now.claim])
+        return True
 
     async def restore(self, now: Situation, plan: Restore) -> None:
         """Take the page of a row that is back out of the trash; its fields are compared next."""

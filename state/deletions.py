@@ -56,6 +56,18 @@ delete from deletion where entity = %(entity)s and system_id = any (%(ids)s)
 returning system_id, page_id, participant_id, state
 """
 
+# The page of a rejected deletion never went anywhere, so it belongs to its row again
+RELINK: Final[LiteralString] = """
+update "NotionSyncMapping" set "pageState" = 'live', "unlinkedBecause" = null
+where "entityType" = %(entity_type)s and "systemId" = any (%(ids)s) and "pageState" = 'unlinked'
+  and "unlinkedBecause" = 'delete_rejected'
+"""
+
+UNLINK: Final[LiteralString] = """
+update "NotionSyncMapping" set "pageState" = 'unlinked', "unlinkedBecause" = 'delete_rejected'
+where "entityType" = %(entity_type)s and "systemId" = %(system_id)s and "pageState" = 'live'
+"""
+
 ANY_HELD: Final[LiteralString] = "select exists (select from deletion where entity = %(entity)s and state = 'held')"
 
 COUNT_HELD: Final[LiteralString] = "select count(*) from deletion where state = 'held'"
@@ -191,11 +203,20 @@ async def record(conn: Connection, item: Deletion) -> None:
     )
 
 
-async def rows_back(conn: Connection, entity: str, ids: Sequence[str]) -> tuple[Undone, ...]:
-    """Forget the deletions of these rows, which are there, and return them."""
+async def rows_back(conn: Connection, entity: str, entity_type: str, ids: Sequence[str]) -> tuple[Undone, ...]:
+    """Forget the deletions of these rows, which are there, and return them; pages that were kept are linked again."""
     async with conn.cursor(row_factory=class_row(Undone)) as cursor:
         await cursor.execute(ROWS_BACK, {"entity": entity, "ids": list(ids)})
-        return tuple(await cursor.fetchall())
+        undone = tuple(await cursor.fetchall())
+    kept = [each.system_id for each in undone if each.state == Verdict.REJECTED]
+    if kept:
+        await conn.execute(RELINK, {"entity_type": entity_type, "ids": kept})
+    return undone
+
+
+async def unlink(conn: Connection, entity_type: str, system_id: str) -> None:
+    """Let the page of a row that is gone stand for itself."""
+    await conn.execute(UNLINK, {"entity_type": entity_type, "system_id": system_id})
 
 
 async def any_held(conn: Connection, entity: str) -> bool:
