@@ -33,11 +33,12 @@ async def selection_of(request: web.Request, names: Collection[str]) -> Selectio
     if not isinstance(body, dict):
         raise Unreadable("the body is an object with ids, entity or all")
     entity, ids, every = body.get("entity"), body.get("ids"), body.get("all")
-    if entity is not None and entity not in names:
+    if entity is not None and not (isinstance(entity, str) and entity in names):
         raise Unreadable(f"entity is one of {', '.join(sorted(names))}")
     if ids is not None and not (isinstance(ids, list) and 0 < len(ids) <= MOST and all(map(_is_id, ids))):
         raise Unreadable(f"ids is a list of up to {MOST} ids")
-    if every not in (None, True) or (every is True) == (entity is not None or ids is not None):
+    named = entity is not None or ids is not None
+    if not (every is None or every is True) or (every is True) == named:
         raise Unreadable("name ids, an entity or both; or all, as true, and nothing else")
     return Selection(entity, ids)
 
