@@ -16,6 +16,7 @@ from cdc.effects import Effects
 from cdc.explaining import Explaining
 from cdc.facts import Gatherer
 from cdc.fanout import Fanout
+from cdc.holding import Holding
 from cdc.leadership import Leadership
 from cdc.looking import Looks
 from cdc.marker import Marker
@@ -170,8 +171,8 @@ def reconciler_of(
     settings = parts.settings
     reader = reader_of(parts)
     effects = Effects(
-        parts.pool, parts.queue, sink, reader, lookup_window_s=settings.notion_create_lookup_seconds,
-        time_zone=settings.zone,
+        parts.pool, parts.queue, sink, reader, Holding(parts.pool, parts.rows),
+        lookup_window_s=settings.notion_create_lookup_seconds, time_zone=settings.zone,
     )
     gatherer = Gatherer(
         parts.pool, sink, strategy=settings.notion_conflict_strategy, opened=settings.opened, time_zone=settings.zone

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from cdc import crossing
+from cdc.holding import Holding
 from cdc.plan import Create, Resolve, Restore, Settle, Trash, Update, next_interval_s
 from cdc.reading import Reader, Situation
 from cdc.recording import Recorder
@@ -43,12 +44,14 @@ class Effects:
         queue: WorkQueue,
         sink: PageSink,
         reader: Reader,
+        holding: Holding,
         *,
         lookup_window_s: float,
         time_zone: ZoneInfo,
     ) -> None:
         self._pool = pool
         self._time_zone = time_zone
+        self._holding = holding
         self._queue = queue
         self._sink = sink
         self._reader = reader
@@ -95,15 +98,21 @@ class Effects:
             base = await self._observed(now, plan.base, plan.values, page)
             await self._store(now, page.page_id, base, "page.updated", plan.values, page=page, plan=plan)
 
-    async def trash(self, now: Situation, plan: Trash) -> None:
-        """Put the page of a deleted row into the trash; ids stay as a tombstone."""
-        async with self._pool.connection() as conn:
+    async def trash(self, now: Situation, plan: Trash) -> bool:
+        """Put the page of a deleted row into the trash; ids stay as a tombstone. False: it is held, nothing is sent."""
+        assert now.link is not None
+        key, deleted_at = now.claim.key, now.claim.marked_at
+        group = await self._holding.group(now.entity, key, now.link)
+        async with self._pool.connection() as conn, conn.transaction():
             await self._queue.renew(now.claim, conn)
+            if not await self._holding.allows(conn, now.entity, key, plan.page_id, group, deleted_at):
+                await work.finish(conn, [now.claim])
+                return False
         try:
             page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=True)
         except PageGone:
             await self.unlink(now, plan.page_id, GONE)
-            return
+            return True
         edited = _edited(now, page, ())
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
@@ -118,6 +127,7 @@ class Effects:
                 ),
             )
             await work.finish(conn, [now.claim])
+        return True
 
     async def restore(self, now: Situation, plan: Restore) -> None:
         """Take the page of a row that is back out of the trash; its fields are compared next."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cdc.holding import rows_back
 from cdc.plan import Nothing, Ours, Plan, Update, decide, ours_of, references
 from sinks.mapable.rows import Read, Rows
 from sinks.mapping.entities import by_name
@@ -97,6 +98,8 @@ class Reader:
         }
         targets = {key for values in rendered.values() for key in references(entity, values)}
         async with self._pool.connection() as conn:
+            if self._remembers:
+                await rows_back(conn, entity, [system_id for system_id, read in found.items() if read.row is not None])
             pages = await self.pages(conn, targets)
             known = await links.load(conn, entity.table, list(found))
         due = await self._due({key for key in targets if key not in pages})

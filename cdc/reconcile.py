@@ -315,8 +315,8 @@ class Reconciler:
                         await self._effects.update(now, plan)
                         return "updated"
                     case Trash() as plan:
-                        await self._effects.trash(now, plan)
-                        return "trashed"
+                        turn.spent = await self._effects.trash(now, plan)
+                        return "trashed" if turn.spent else "held"
                     case Restore() as plan:
                         await self._effects.restore(now, plan)
                         return "restored"

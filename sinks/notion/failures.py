@@ -112,8 +112,10 @@ def classify(
             return SinkUnavailable(f"{said}: the workspace has used all of its free blocks")
         case 403 if more.get("rate_limit_reason") == BLOCKED:
             return SinkUnavailable(f"{said}: access is blocked ({BLOCKED}); ask Notion's support")
-        case 403:
+        case 403 if code == "restricted_resource":
             return lacking(said)
+        case 403:
+            return lacks_content(said)
         case 404 if code != "object_not_found":
             return SinkUnavailable(f"{said}: that is not Notion; check NOTION_BASE_URL and the way there")
         case 404:
