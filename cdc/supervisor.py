@@ -33,6 +33,7 @@ from cdc.replication import slot as slots
 from cdc.replication import wal2json
 from cdc.replication.faults import SlotGone
 from cdc.replication.stream import ReplicationStream
+from cdc.retention import Retention
 from state.database import readable
 from state.errors import FatalError, SyncError, TransientError
 from state.settings import data_sources
@@ -63,6 +64,11 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for a clean end: no new work, what is in flight ends."""
         self._stopping.set()
+
+    def wake(self) -> None:
+        """Say that something was marked; on a standby the active process finds it by itself, within a second."""
+        if self._reconciler is not None:
+            self._reconciler.wake()
 
     async def run(self) -> None:
         """Run until stopped; raises FatalError when a person must act."""
@@ -131,6 +137,9 @@ class Supervisor:
                     tasks.create_task(explaining_of(parts).run(), name="explaining"),
                     tasks.create_task(polling.run(reconciler.wake), name="poll"),
                     tasks.create_task(sweeping.run(reconciler.wake), name="sweep"),
+                    tasks.create_task(
+                        Retention(parts.pool, audit_days=parts.settings.audit_retention_days).run(), name="retention"
+                    ),
                 ]
                 working = tasks.create_task(reconciler.run(), name="reconcile")
                 try:
