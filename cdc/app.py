@@ -16,20 +16,24 @@ from cdc.fanout import Fanout
 from cdc.leadership import Leadership
 from cdc.marker import Marker
 from cdc.metrics import Metrics
+from cdc.pausing import Paused
 from cdc.reading import Reader
 from cdc.reconcile import Reconciler
 from cdc.refusals import refused
+from cdc.schema_watch import SchemaWatch
 from sinks.base import SinkUnavailable
 from sinks.mapable.rows import Rows, adapt
 from sinks.mapping.entities import ENTITIES
 from sinks.notion.client import NotionClient
 from sinks.notion.pacing import Pacer
+from sinks.notion.schemas import Schemas
 from sinks.notion.sink import NotionSink
+from state import schemas
 from state.changes import Priority
 from state.database import Pool, conninfo, open_pool
 from state.errors import FatalError, TransientError
 from state.migrations import migrate
-from state.settings import BOT, RequestLedger, data_sources, put
+from state.settings import BOT, DataSource, RequestLedger, data_sources, put
 from state.work import WorkQueue
 
 log = structlog.get_logger(__name__)
@@ -95,8 +99,17 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         )
 
 
-async def sink_of(parts: Parts) -> NotionSink:
-    """Return the sink over the databases that setup stored; raises FatalError when one is missing."""
+async def sink_of(parts: Parts, *, remembers: bool = True) -> NotionSink:
+    """Return the sink over the databases that setup stored; raises FatalError when one is missing.
+
+    One that does not remember the options it meets changes nothing in the sidecar.
+    """
+
+    async def learn(source: DataSource, field: str, option_id: str, label: str) -> None:
+        if remembers:
+            async with parts.pool.connection() as conn:
+                await schemas.learn(conn, source, field, option_id, label)
+
     async with parts.pool.connection() as conn:
         sources = await data_sources(conn)
     missing = [entity.title for entity in parts.settings.entities if entity.name not in sources]
@@ -105,32 +118,37 @@ async def sink_of(parts: Parts) -> NotionSink:
             f"no Notion database is known for {', '.join(missing)}",
             "Run `mapable-cdc setup PAGE` with the id or URL of a page that is shared with the connection.",
         )
-    return NotionSink(parts.client, sources, parts.settings.zone)
+    return NotionSink(parts.client, sources, parts.settings.zone, learn=learn)
 
 
-def reconciler_of(parts: Parts, sink: NotionSink) -> Reconciler:
+def schema_watch_of(parts: Parts, sink: NotionSink) -> SchemaWatch:
+    """Return what watches the databases, and knows which entities are paused."""
+    return SchemaWatch(parts.pool, Schemas(parts.client), sink, parts.settings.entities, Paused())
+
+
+def reconciler_of(parts: Parts, sink: NotionSink, schema: SchemaWatch) -> Reconciler:
     """Return the loop that works the queue off."""
     settings = parts.settings
     directions = {entity.name: settings.direction_of(entity) for entity in ENTITIES}
-    reader = reader_of(parts)
+    reader = reader_of(parts, sink)
     effects = Effects(
         parts.pool, parts.queue, sink, reader, lookup_window_s=settings.notion_create_lookup_seconds
     )
     return Reconciler(
         parts.pool, parts.queue, reader, effects,
         Fanout(parts.pool, parts.rows, settings.entities),
-        Adoption(parts.pool, sink, directions), sink, settings.entities,
+        Adoption(parts.pool, sink, directions), sink, schema, settings.entities,
         sink_down=lambda: parts.pacer.breaker.open, observer=parts.metrics.key,
     )
 
 
-def reader_of(parts: Parts, *, remembers: bool = True) -> Reader:
+def reader_of(parts: Parts, sink: NotionSink, *, remembers: bool = True) -> Reader:
     """Return what reads batches of keys; one that does not remember the names it sees changes nothing."""
     settings = parts.settings
     return Reader(
         parts.pool, parts.rows, time_zone=settings.zone,
         directions={entity.name: settings.direction_of(entity) for entity in ENTITIES},
-        enabled=frozenset(entity.name for entity in settings.entities), remembers=remembers,
+        enabled=frozenset(entity.name for entity in settings.entities), paused=sink.paused, remembers=remembers,
     )
 
 

@@ -65,28 +65,20 @@ class Effects:
         await self._settle(now, page, observed({}, now.ours.values, _got(page)), "page.created", now.ours.values)
 
     async def update(self, now: Situation, plan: Update) -> None:
-        """Write the fields that differ; what is on its way is stored first. Raises PageTrashed."""
+        """Write the fields that differ; what is on its way is stored first. Raises PageTrashed, PageGone."""
         entity, claim = now.entity, now.claim
         async with self._pool.connection() as conn, conn.transaction():
             await self._queue.renew(claim, conn)
             await links.store_pushing(conn, entity.table, claim.system_id, plan.values)
-        try:
-            page = await self._sink.update(entity, plan.page_id, plan.values)
-        except PageGone:
-            await self._unlink(now, plan.page_id, "page.gone")
-        else:
-            base = observed(plan.base, plan.values, _got(page))
-            await self._settle(now, page, base, "page.updated", plan.values)
+        page = await self._sink.update(entity, plan.page_id, plan.values)
+        base = observed(plan.base, plan.values, _got(page))
+        await self._settle(now, page, base, "page.updated", plan.values)
 
     async def trash(self, now: Situation, plan: Trash) -> None:
-        """Put the page of a deleted row into the trash; ids stay as a tombstone."""
+        """Put the page of a deleted row into the trash; ids stay as a tombstone. Raises PageGone."""
         async with self._pool.connection() as conn:
             await self._queue.renew(now.claim, conn)
-        try:
-            page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=True)
-        except PageGone:
-            await self._unlink(now, plan.page_id, "page.gone")
-            return
+        page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=True)
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
             await links.set_state(conn, now.entity.table, now.claim.system_id, PageState.TRASHED)
@@ -99,14 +91,10 @@ class Effects:
             await work.finish(conn, [now.claim])
 
     async def restore(self, now: Situation, plan: Restore) -> None:
-        """Take the page of a row that is back out of the trash; its fields are compared next."""
+        """Take the page of a row that is back out of the trash; its fields are compared next. Raises PageGone."""
         async with self._pool.connection() as conn:
             await self._queue.renew(now.claim, conn)
-        try:
-            page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=False)
-        except PageGone:
-            await self._unlink(now, plan.page_id, "page.gone")
-            return
+        page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=False)
         await self._settle(now, page, _seen_ours(page), "page.restored", {}, again=True)
 
     async def resolve(self, now: Situation, plan: Resolve) -> None:
@@ -220,6 +208,12 @@ class Effects:
             await audit.append(conn, audit.Entry(action, now.claim.key, now.participant_id, page_id))
             await work.finish(conn, [now.claim])
         log.warning("page.unlinked", entity=now.entity.name, why=action)
+
+    async def unlink_gone(self, now: Situation) -> None:
+        """Notion knows no such page, though it knows the database: it was purged, or is not shared by itself."""
+        assert now.link is not None
+        assert now.link.page_id is not None
+        await self._unlink(now, now.link.page_id, "page.gone")
 
     async def find_out_trashed(self, now: Situation) -> None:
         """Notion says something is in the trash: the page itself (a person did it) or the database around it."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from cdc.plan import Nothing, Ours, Plan, decide, ours_of, references
 from sinks.mapable.rows import Read, Rows
 from sinks.mapping.entities import by_name
-from sinks.mapping.model import Entity
+from sinks.mapping.model import Entity, Rendered
 from sinks.mapping.rendering import render
 from state import links, lookups, work
 from state.changes import Key, PageId, Priority, Reason
@@ -56,6 +56,7 @@ class Reader:
         time_zone: ZoneInfo,
         directions: Mapping[str, str],
         enabled: frozenset[str],
+        paused: Callable[[Entity], frozenset[str]] = lambda _: frozenset(),
         remembers: bool = True,
     ) -> None:
         self._pool = pool
@@ -63,6 +64,7 @@ class Reader:
         self._time_zone = time_zone
         self._directions = directions
         self._enabled = enabled
+        self._paused = paused
         self._remembers = remembers     # False: only looks, and changes nothing in the sidecar
 
     async def read(self, entity: Entity, claims: Sequence[Claim]) -> tuple[Situation, ...]:
@@ -70,8 +72,9 @@ class Reader:
         found = await self._rows.read(entity, {claim.system_id: claim.xid for claim in claims})
         if self._remembers:
             found = await self._with_current_names(entity, claims, found)
+        paused = self._paused(entity)
         rendered = {
-            system_id: render(entity, read.row, self._time_zone)
+            system_id: _without(paused, render(entity, read.row, self._time_zone))
             for system_id, read in found.items()
             if read.row is not None
         }
@@ -138,6 +141,10 @@ class Reader:
         async with self._pool.connection() as conn:
             remembered = await lookups.seed(conn, shown)
         return frozenset(key for key, digest in shown.items() if remembered.get(key, digest) != digest)
+
+
+def _without(paused: frozenset[str], rendered: Mapping[str, Rendered]) -> Mapping[str, Rendered]:
+    return {key: value for key, value in rendered.items() if key not in paused} if paused else rendered
 
 
 def _member(entity: Entity, read: Read) -> bool:

@@ -84,6 +84,10 @@ class PageSink(Protocol):
         """Return the id of the entity's database; raises EntityUnavailable when setup did not make one."""
         ...
 
+    def paused(self, entity: Entity) -> frozenset[str]:
+        """Return the fields that people made unusable: they are left out of writes, and not read."""
+        ...
+
     def turn(self, priority: Priority) -> AbstractAsyncContextManager[TurnTaken]:
         """Wait for leave to send one request. `create`, `update` and `set_trashed` are called within a turn."""
         ...
@@ -97,7 +101,7 @@ class PageSink(Protocol):
         ...
 
     async def read(self, entity: Entity, page_id: PageId) -> Page:
-        """Return the page as it is, one attempt within a turn; raises PageGone."""
+        """Return the page as it is, one attempt within a turn, its long properties to the end; raises PageGone."""
         ...
 
     async def set_trashed(self, entity: Entity, page_id: PageId, *, trashed: bool) -> Page:
