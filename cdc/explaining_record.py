@@ -69,7 +69,7 @@ class Told:
 
 async def explain(parts: Parts, entity: Entity, system_id: str, *, offline: bool) -> Told:
     """Return why the record is as it is. One read of its page, unless `offline`; nothing is changed."""
-    reader = reader_of(parts, remembers=False)
+    reader = reader_of(parts, None, remembers=False)
     claim = Claim(entity.name, system_id, 0, 0, int(Priority.MANUAL), 0, 0, None, datetime.now(UTC))
     (now,) = await reader.read(entity, [claim])
     async with parts.pool.connection() as conn:

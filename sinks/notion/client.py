@@ -92,6 +92,14 @@ class NotionClient:
         self._observe(operation, "ok", started_s)
         return answer
 
+    async def follow_up(self, method: str, path: str, *, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send the continuation of a request that was answered, within its turn: seldom, so that nobody waits for it.
+
+        To wait for a turn while holding one could wait forever.
+        """
+        await self.pacer.follow_up()
+        return await self.request(method, path, query=query)
+
     async def call(
         self,
         method: str,
