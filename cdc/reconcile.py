@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -15,15 +14,34 @@ import structlog
 from cdc.adoption import Adoption
 from cdc.effects import DatabaseTrashed, Effects, deliver
 from cdc.fanout import LOOKUP_KINDS, Fanout
-from cdc.plan import Create, Later, Nothing, NotVisible, Park, Resolve, Restore, Settle, Trash, Update, backoff_s
+from cdc.looking import Looks
+from cdc.meeting import Meeting
+from cdc.plan import (
+    Create,
+    Later,
+    Look,
+    Nothing,
+    NotVisible,
+    Park,
+    Resolve,
+    Restore,
+    Settle,
+    Trash,
+    Update,
+    backoff_s,
+    cooling_s,
+)
 from cdc.reading import Reader, Situation
-from sinks.base import EntityUnavailable, PageSink, PageTrashed, SinkUnavailable
+from cdc.schema_watch import SchemaWatch
+from cdc.strays import Strays
+from sinks.base import EntityUnavailable, Page, PageGone, PageSink, PageTrashed, SinkUnavailable
 from sinks.mapable.rows import SourceChanged
 from sinks.mapping.model import Entity
 from state import work
-from state.changes import Priority
+from state.changes import PageId, Priority
 from state.database import Pool, readable
 from state.errors import FatalError, PoisonError, RateLimited, SyncError, TransientError
+from state.strays import KIND as STRAY
 from state.work import Claim, LeaseLost, WorkQueue
 
 BATCH: Final = 100
@@ -32,6 +50,8 @@ IN_HAND_BULK: Final = 48
 """Backfill holds fewer keys at a time, so that a live change is always claimed at once."""
 STALE_AFTER_S: Final = 0.05
 """What was read longer ago than this before its turn came is read again."""
+BURST: Final = 3
+"""From so many changes on, one query for what was edited lately costs less than a read of each page."""
 IDLE_S: Final = 1.0
 PAUSE_S: Final = 15.0
 PARK_AFTER: Final = 12
@@ -44,28 +64,6 @@ Observer = Callable[[str, str, Claim], None]
 """Called with (entity, what was done, claim) for each key that is through."""
 
 
-@dataclass(slots=True)
-class Paused:
-    """Entities that can't be worked on now, with the reason, until the loop's clock says to try again."""
-
-    until_s: dict[str, float] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-
-    def pause(self, entity: str, reason: str, until_s: float) -> None:
-        if self.reasons.get(entity) != reason:
-            log.warning("entity.paused", entity=entity, why=reason)
-        self.reasons[entity] = reason
-        self.until_s[entity] = until_s
-
-    def heal(self, entity: str) -> None:
-        if self.reasons.pop(entity, None) is not None:
-            log.info("entity.resumed", entity=entity)
-        self.until_s.pop(entity, None)
-
-    def names(self, now_s: float) -> tuple[str, ...]:
-        return tuple(entity for entity, until_s in self.until_s.items() if until_s > now_s)
-
-
 class Reconciler:
     """Works the queue off. One instance is active per sidecar; leases and fences hold should there be two."""
 
@@ -76,8 +74,12 @@ class Reconciler:
         reader: Reader,
         effects: Effects,
         fanout: Fanout,
+        strays: Strays,
         adoption: Adoption,
+        meeting: Meeting,
+        looks: Looks,
         sink: PageSink,
+        schema: SchemaWatch,
         entities: Sequence[Entity],
         *,
         sink_down: Callable[[], bool] = lambda: False,
@@ -88,15 +90,19 @@ class Reconciler:
         self._reader = reader
         self._effects = effects
         self._fanout = fanout
+        self._strays = strays
         self._adoption = adoption
+        self._meeting = meeting
+        self._looks = looks
         self._sink = sink
+        self._schema = schema
         self._entities: Mapping[str, Entity] = {entity.name: entity for entity in entities}
         self._sink_down = sink_down
         self._observer = observer
         self._wake = asyncio.Event()
         self._in_hand = 0
         self._stopping = False
-        self.paused = Paused()
+        self.paused = schema.paused
 
     def wake(self) -> None:
         """Say that there may be something due."""
@@ -147,6 +153,10 @@ class Reconciler:
                     if claim not in unchanged:
                         self._spawn(tasks, name, self._look_up(claim))
                 return
+            if name == STRAY:
+                for claim in claims:
+                    self._spawn(tasks, name, self._judge(claim))
+                return
             entity = self._entities.get(name)
             if entity is None:
                 # switched off: what is marked now is compared again when it is switched on
@@ -169,9 +179,20 @@ class Reconciler:
         await self._finish([now.claim for now in quiet])
         for now in quiet:
             self._observer(name, "unchanged", now.claim)
+        await self._spawn_all(tasks, entity, [now for now in situations if not now.quiet])
+
+    async def _spawn_all(self, tasks: asyncio.TaskGroup, entity: Entity, situations: Sequence[Situation]) -> None:
+        """Give each key a task. Many changes at once share one look at what was edited lately in Notion."""
+        burst = [now for now in situations if isinstance(now.plan, Look) and self._meeting.may_share_a_look(now)]
+        edited: Mapping[PageId, Page] | None = None
+        if len(burst) >= BURST:
+            try:
+                edited = await self._looks.edited(entity, Priority.LIVE)
+            except SyncError as error:
+                log.info("look.failed", entity=entity.name, why=str(error))
         for now in situations:
-            if not now.quiet:
-                self._spawn(tasks, name, self._work(now))
+            shared = edited if now in burst else None
+            self._spawn(tasks, entity.name, self._work(now, shared))
 
     def _spawn(self, tasks: asyncio.TaskGroup, name: str, task: Coroutine[None, None, None]) -> None:
         self._in_hand += 1
@@ -181,9 +202,11 @@ class Reconciler:
         self._in_hand -= 1
         self.wake()
 
-    async def _work(self, now: Situation) -> None:
+    async def _work(self, now: Situation, edited: Mapping[PageId, Page] | None = None) -> None:
         try:
-            done = await self._act(now)
+            done = await self._act(now) if edited is None else await self._go_on(
+                await self._meeting.after_look(now, edited)
+            )
             self._observer(now.entity.name, done, now.claim)
         except LeaseLost:
             log.info("lease.lost", entity=now.entity.name)
@@ -199,6 +222,8 @@ class Reconciler:
         match now.plan:
             case Create() | Update() | Trash() | Restore():
                 return await self._send(now)
+            case Look(page_id):
+                return await self._look(now, page_id)
             case Resolve() as plan:
                 await self._effects.resolve(now, plan)
                 return "resolved"
@@ -220,6 +245,38 @@ class Reconciler:
                 await self._finish([now.claim])
                 return "unchanged"
 
+    async def _look(self, now: Situation, page_id: PageId) -> str:
+        """Wait for the turn, read the page, merge, and do what is left."""
+        try:
+            async with asyncio.timeout(self._queue.lease_s / 2) as patience, self._sink.turn(
+                Priority(now.claim.priority)
+            ) as turn:
+                patience.reschedule(None)
+                claim = await self._queue.renew(now.claim)
+                if turn.waited_s > STALE_AFTER_S:
+                    (now,) = await self._reader.read(now.entity, [claim])
+                turn.spent = isinstance(now.plan, Look)
+                page = await self._sink.read(now.entity, page_id) if turn.spent else None
+        except TimeoutError:
+            await self._release(now.claim, 0)
+            return "no_turn"
+        except PageGone:
+            await self._gone(now)
+            return "unlinked"
+        if page is None:
+            return await self._act(now)
+        return await self._go_on(await self._meeting.seen(now, page))
+
+    async def _go_on(self, now: Situation | None) -> str:
+        """Send what a look at the page left to be sent."""
+        if now is None:
+            return "merged"
+        wait_s = cooling_s(now.link) if now.link is not None and now.left is not None else 0.0
+        if wait_s > 0:
+            await self._release(now.claim, wait_s, hold_marks=True)
+            return "later"
+        return await self._act(now)
+
     async def _send(self, now: Situation) -> str:
         """Wait for the turn, look once more if that took long, and send."""
         try:
@@ -227,7 +284,7 @@ class Reconciler:
                 Priority(now.claim.priority)
             ) as turn:
                 patience.reschedule(None)
-                if turn.waited_s > STALE_AFTER_S:
+                if turn.waited_s > (STALE_AFTER_S if now.left is None else now.left.good_for_s):
                     claim = await self._queue.renew(now.claim)
                     (now,) = await self._reader.read(now.entity, [claim])
                 match now.plan:
@@ -238,8 +295,8 @@ class Reconciler:
                         await self._effects.update(now, plan)
                         return "updated"
                     case Trash() as plan:
-                        await self._effects.trash(now, plan)
-                        return "trashed"
+                        turn.spent = await self._effects.trash(now, plan)
+                        return "trashed" if turn.spent else "held"
                     case Restore() as plan:
                         await self._effects.restore(now, plan)
                         return "restored"
@@ -251,7 +308,15 @@ class Reconciler:
             # outside of the turn: reading the page takes a turn of its own
             await self._effects.find_out_trashed(now)
             return "unlinked"
+        except PageGone:
+            await self._gone(now)
+            return "unlinked"
         return await self._act(now)
+
+    async def _gone(self, now: Situation) -> None:
+        """Ask for the database first: what is out of reach with all its pages was taken from none of them."""
+        await self._schema.check_now(now.entity)
+        await self._effects.gone(now)
 
     async def _look_up(self, claim: Claim) -> None:
         try:
@@ -263,6 +328,20 @@ class Reconciler:
             await self._failed(claim, error)
         except psycopg.Error as error:
             await self._failed(claim, TransientError(f"the sidecar failed: {readable(error)}"))
+
+    async def _judge(self, claim: Claim) -> None:
+        """Find out what becomes of a page that no row is linked to."""
+        try:
+            await self._strays.work(claim)
+            self._observer(claim.entity, "judged", claim)
+        except LeaseLost:
+            log.info("lease.lost", entity=claim.entity)
+        except SyncError as error:
+            await self._failed(claim, error)
+        except psycopg.Error as error:
+            await self._failed(claim, TransientError(f"the sidecar failed: {readable(error)}"))
+        except Exception as error:  # noqa: BLE001 - see _take
+            await self._park(claim, "internal_error", _internal(error))
 
     async def _finish(self, claims: Sequence[Claim]) -> None:
         if not claims:
@@ -279,6 +358,7 @@ class Reconciler:
         if isinstance(error, SourceChanged | EntityUnavailable | PoisonError):
             wait_s = PAUSE_S
             self.paused.pause(name, str(error), self._now_s() + wait_s)
+            self._schema.ask(name)
         for claim in claims:
             await self._release(claim, wait_s)
 
@@ -295,10 +375,13 @@ class Reconciler:
     async def _failed(self, claim: Claim, error: SyncError) -> None:
         """Put the key where its error says: aside for good, back for later, back until its entity heals."""
         match error:
+            case PoisonError(reason="notion_validation_error") if await self._moved(claim):
+                await self._release(claim, backoff_s(claim.attempts), counts=True)
             case PoisonError():
                 await self._park(claim, error.reason, str(error))
             case SourceChanged() | EntityUnavailable() | DatabaseTrashed():
                 self.paused.pause(claim.entity, str(error), self._now_s() + PAUSE_S)
+                self._schema.ask(claim.entity)
                 await self._release(claim, PAUSE_S)
             case RateLimited() | SinkUnavailable():
                 await self._release(claim, 0.5)
@@ -308,6 +391,17 @@ class Reconciler:
                 await self._release(claim, backoff_s(claim.attempts), counts=not self._sink_down())
             case _:
                 raise error
+
+    async def _moved(self, claim: Claim) -> bool:
+        """Whether Notion refused a write because people changed the database under it: then it is made again."""
+        entity = self._entities.get(claim.entity)
+        if entity is None:
+            return False
+        try:
+            return await self._schema.check_now(entity)
+        except TransientError as error:
+            log.info("schema.not_told", entity=claim.entity, why=str(error))
+            return True
 
     async def _park(self, claim: Claim, reason: str, message: str) -> None:
         log.warning("work.parked", entity=claim.entity, reason=reason, attempts=claim.attempts)
