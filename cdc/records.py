@@ -1,4 +1,4 @@
-"""How conflicts, audit lines and parked work look as JSON, for scripts: the same over HTTP and on the command line."""
+"""How conflicts and audit lines look as JSON, for scripts: the same over HTTP and on the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from sinks.mapping.entities import by_table
 from state.audit import Line
 from state.conflicts import Conflict
-from state.work import Parked
 
 
 def conflict_as_json(conflict: Conflict) -> dict[str, Any]:
@@ -50,18 +49,6 @@ def line_as_json(line: Line) -> dict[str, Any]:
         "actor": line.actor,
         "requestId": line.request_id,
         "detail": line.detail,
-    }
-
-
-def parked_as_json(parked: Parked) -> dict[str, Any]:
-    """Return a piece of work that was set aside."""
-    return {
-        "entity": parked.entity,
-        "systemId": parked.system_id,
-        "reason": parked.reason,
-        "message": parked.message,
-        "attempts": parked.attempts,
-        "parkedAt": time_as_json(parked.parked_at),
     }
 
 

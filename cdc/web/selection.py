@@ -9,6 +9,8 @@ from typing import Final
 
 from aiohttp import web
 
+from cdc.web.bodies import raw_body
+
 MOST: Final = 1000
 
 
@@ -27,7 +29,7 @@ class Selection:
 async def selection_of(request: web.Request, names: Collection[str]) -> Selection:
     """Return what the body names; raises Unreadable."""
     try:
-        body = json.loads(await request.read())
+        body = json.loads(await raw_body(request))
     except (ValueError, RecursionError):
         raise Unreadable("the body is not JSON") from None
     if not isinstance(body, dict):

@@ -55,7 +55,8 @@ async def test_the_pinned_shape_holds(scene: Scene) -> None:
     assert set(told["queue"]) == {"live", "manual", "backfill"}
     assert told["parked"] == 0
     assert told["process"]["role"] == "active"
-    assert told["paused"] == {}
+    assert (told["paused"], told["strays"], told["heldDeletes"], told["notices"]) == ([], [], 0, [])
+    assert {sweep["entity"] for sweep in told["sweeps"]} >= {"participant", "risk"}
 
 
 async def test_conflicts_are_counted_by_field_and_by_record(scene: Scene) -> None:
@@ -94,6 +95,29 @@ async def test_what_people_have_to_look_at_is_told_with_its_reason(scene: Scene)
     assert none == {"parked": []}
 
 
+async def test_work_that_waits_for_a_person_is_decided_over_http(scene: Scene) -> None:
+    await scene.run(
+        "insert into notion_sync.parked (entity, system_id, reason, message, attempts) "
+        "values ('risk', 'r2', 'kept_failing', 'it failed', 12)"
+    )
+
+    dropped = await scene.call("POST", "/api/notion/parked/drop", token=ADMIN, json={"ids": ["r2"]})
+    retried = await scene.call("POST", "/api/notion/parked/retry", token=ADMIN, json={"ids": ["nobody"]})
+    held = await scene.call("GET", "/api/notion/deletes", token=ADMIN)
+    approved = await scene.call("POST", "/api/notion/deletes/approve", token=ADMIN, json={"all": True})
+    unclear = [
+        (await scene.call("POST", f"/api/notion/{path}", token=ADMIN, data=body))[0]
+        for path in ("parked/drop", "deletes/reject")
+        for body in (b"", b"null", b"{}", b'{"all":false}', b'{"ids":[5]}', b"\xff", b"[" * 9_000)
+    ]
+
+    assert (dropped[0], dropped[1]) == (200, {"dropped": 1})
+    assert (retried[0], retried[1]) == (200, {"retried": 0})
+    assert (held[0], held[1]) == (200, {"deletes": [], "held": 0})
+    assert (approved[0], approved[1]) == (200, {"approved": 0})
+    assert set(unclear) == {400}
+
+
 async def test_webhooks_that_fell_silent_can_be_told_from_no_webhooks(scene: Scene) -> None:
     before = (await status(scene))["webhook"]
     await deliver(scene, event(scene.page_id("Participants", "ana")))
@@ -114,7 +138,9 @@ async def test_a_paused_entity_is_told_with_its_reason(scene: Scene) -> None:
 
     told = await status(scene)
 
-    assert "Risk can't be read as mapped" in told["paused"]["risk"]
+    (paused,) = told["paused"]
+    assert (paused["entity"], paused["field"]) == ("risk", None)
+    assert "Risk can't be read as mapped" in paused["reason"]
     await scene.run("""alter table "Risk" rename kind to category""")
     await scene.service.event("entity.resumed")
 
@@ -123,7 +149,8 @@ async def test_a_paused_entity_is_told_with_its_reason(scene: Scene) -> None:
     "target",
     ["audit?id=ana", "audit?limit=0", "audit?limit=x", "audit?limit=1001", "audit?limit=-1", "audit?limit=1&limit=2",
      "audit?person=", "audit?person=a%00b", "audit?person=" + "x" * 300, "audit?person=a&person=b", "audit?before=1e3",
-     "audit?before=" + "9" * 30, "parked?limit=x", "parked?entity=", "conflicts?status=nonsense", "conflicts?limit=x",
+     "audit?before=" + "9" * 30, "parked?limit=x", "parked?entity=", "deletes?limit=0",
+     "conflicts?status=nonsense", "conflicts?limit=x",
      "conflicts?after=x", "conflicts?status=open&status=closed"],
 )  # fmt: skip
 async def test_a_question_that_can_t_be_meant_is_refused(scene: Scene, target: str) -> None:

@@ -131,7 +131,8 @@ WRONG_HEADERS: tuple[object, ...] = (
     [
         ("POST", f"{SYNC}/participants"), ("POST", f"{SYNC}/participant?id=ana"), ("GET", "/api/notion/status"),
         ("GET", "/api/notion/conflicts"), ("POST", "/api/notion/conflicts/1/resolve"), ("GET", "/api/notion/audit"),
-        ("GET", "/api/notion/parked"),
+        ("GET", "/api/notion/parked"), ("POST", "/api/notion/parked/drop"), ("POST", "/api/notion/parked/retry"),
+        ("GET", "/api/notion/deletes"), ("POST", "/api/notion/deletes/approve"), ("POST", "/api/notion/deletes/reject"),
     ],
 )  # fmt: skip
 async def test_without_the_operator_s_token_nothing_is_told_and_nothing_done(
