@@ -27,7 +27,10 @@ insert into "CarePlan" (id, "participantId", "planName", goals, services, "start
     "updatedAt")
 values (%(id)s, 'ada', 'p', '[]', '[]', '2026-01-01', '2026-01-01', %(status)s, now())
 """
-NOT_LIVE: Final = """select count(*) from notion_sync."NotionSyncMapping" where "pageState" <> 'live'"""
+NOT_LIVE: Final = """
+select count(*) from notion_sync."NotionSyncMapping" where "pageState" <> 'live' and "systemId" <> 'purged 1'
+"""
+STATE: Final = """select "pageState" from notion_sync."NotionSyncMapping" where "systemId" = 'purged 1'"""
 LOST: Final = "select system_id, detail from notion_sync.audit_log where action = 'field.seen_after_pause'"
 LOOK: Final = "insert into notion_sync.setting values ('schema_due', 'true') on conflict (name) do nothing"
 LOOKED: Final = "select not exists (select from notion_sync.setting where name = 'schema_due')"
@@ -283,3 +286,13 @@ async def test_a_database_out_of_reach_pauses_its_entity_alone_until_it_is_back(
     await scene.until(lambda: scene.shows("Risks", f"{taken} 1", Title="Later"))
     await scene.until(lambda: scene.shows("Risks", f"{taken} 2", Title="Later"))
     await until_told(scene, "paused", holds=False)
+
+
+async def test_a_page_out_of_reach_by_itself_is_unlinked(scene: Scene) -> None:
+    await risks(scene, "purged", 1)
+    scene.sandbox.people.purge(scene.page_id("Risks", "purged 1"))
+
+    await scene.run("""update "Risk" set title = 'Other' where id = 'purged 1'""")
+
+    await scene.until_true(f"select ({STATE}) = 'unlinked'")
+    assert "paused" not in await told(scene)
