@@ -15,7 +15,7 @@ from tests.system.scene import Scene, staged
 
 @contextmanager
 def copied(server: PostgresServer, template: str) -> Iterator[str]:
-    """Give the URL of a copy of a database, which goes afterwards."""
+    """Give the URL of a database like the template for as long as the block runs."""
     name = f"scene_{secrets.token_hex(6)}"
     server.create_database(name, template)
     try:
