@@ -159,6 +159,16 @@ async def test_a_page_that_we_made_ourselves_never_becomes_a_row(stage: Stage) -
     assert (await stage.strays())[page.page_id].kind == "orphan"
 
 
+async def test_a_copy_whose_system_id_was_removed_with_the_property_makes_no_row(stage: Stage) -> None:
+    page = create(stage, "Complaints", COMPLAINT | {"System ID": "somebody's"})
+    stage.sandbox.people.remove_property("Complaints", "System ID")
+
+    assert await stage.judge(page, "complaint") == set()
+
+    assert await stage.row("Complaint", {}) is None
+    assert (await stage.strays())[page].kind == "other"
+
+
 async def test_a_worker_that_lost_its_lease_makes_no_row(stage: Stage) -> None:
     page = create(stage, "Complaints", COMPLAINT)
     claim = await stage.claim(page)

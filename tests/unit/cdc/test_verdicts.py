@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cdc.verdicts import COPIED, UNCLAIMED, Adopt, Ask, Flag, Forget, Make, Owner, Trash, Verdict, judge
+from cdc.verdicts import COPIED, UNCLAIMED, Adopt, Ask, Flag, Forget, Make, Owner, Trash, Unreadable, Verdict, judge
 from sinks.base import Page
 from state.changes import Key, PageId
 from state.links import PageState
@@ -15,9 +15,10 @@ BOT, ANN = "bot", "ann"
 R1 = Key("risk", "r1")
 OTHER = PageId("other")
 
-typed = Page(PageId("p"), "source", "r1", {}, False, None, ANN, None, created_by=ANN)
+typed = Page(PageId("p"), "source", "r1", {"systemId": "r1"}, False, None, ANN, None, created_by=ANN)
 ours = replace(typed, created_by=BOT, edited_by=BOT)
-new = replace(typed, system_id=None)
+new = replace(typed, system_id=None, values={"systemId": None})
+unreadable = replace(new, values={})
 
 
 def owner(state: PageState | None = None, *, due: bool = True) -> Owner:
@@ -30,6 +31,8 @@ def owner(state: PageState | None = None, *, due: bool = True) -> Owner:
         (None, None, Forget()),
         (replace(new, in_trash=True), None, Forget()),
         (replace(ours, archived=True), owner(PageState.LIVE), Forget()),
+        (unreadable, None, Unreadable()),
+        (replace(unreadable, in_trash=True), None, Forget()),
         (new, None, Flag("new", UNCLAIMED)),
         (typed, owner(due=False), Flag("orphan", UNCLAIMED)),
         (typed, owner(PageState.TRASHED, due=False), Flag("orphan", UNCLAIMED)),
@@ -56,6 +59,7 @@ def test_a_page_is_judged(page: Page | None, named: Owner | None, verdict: Verdi
     ("page", "named", "verdict"),
     [
         (new, None, Make()),
+        (unreadable, None, Unreadable()),
         (typed, owner(due=False), Make()),
         (typed, owner(PageState.TRASHED, due=False), Make()),
         (typed, owner(), Adopt(R1, instead=False)),
