@@ -160,7 +160,7 @@ class _Merge:
         """Handle a field of which one side can't be told: nothing is written, nothing agreed."""
         if step is Step.PUT_BACK and not isinstance(ours, Absent):
             self.merged.refused[declared.key] = Refusal(
-                None, f"{declared.name} holds something that can't be read.", unreadable=True
+                None, f"{declared.name} holds something that MapAble can't store.", unreadable=True
             )
         elif (
             isinstance(ours, Absent) and declared.key in self.ours.left_out

@@ -113,15 +113,25 @@ def read_value(
         return UNREAD
     if not complete and prop.get("has_more"):
         return UNREAD
+    value = _value(field, prop[kind], time_zone, labels=labels, complete=complete)
+    if isinstance(value, str) and not text.storable(value):
+        # neither MapAble's columns nor the sidecar can hold it
+        return Invalid("It contains a character that MapAble can't store.")
+    return value
+
+
+def _value(
+    field: Field, raw: object, time_zone: ZoneInfo, *, labels: Mapping[str, str], complete: bool
+) -> Observed:
     match field.kind:
         case Kind.SELECT:
-            return _read_select(prop[kind], labels)
+            return _read_select(raw, labels)
         case Kind.MOMENT:
-            return _read_moment(prop[kind], time_zone)
+            return _read_moment(raw, time_zone)
         case Kind.TITLE | Kind.TEXT:
-            return _read_text(prop[kind], complete=complete)
+            return _read_text(raw, complete=complete)
         case _:
-            return _READERS[field.kind](prop[kind])
+            return _READERS[field.kind](raw)
 
 
 def from_items(field: Field, found: Sequence[Mapping[str, object]]) -> JsonObject:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -119,6 +119,10 @@ class Scene:
     async def until(self, holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
         """Return when `holds()` is true."""
         await self.sandbox.wait_for(holds, timeout_s)
+
+    async def until_async(self, holds: Callable[[], Awaitable[bool]], timeout_s: float = 20.0) -> None:
+        """Return when `await holds()` is true."""
+        await waiting.until(self.sandbox, holds, timeout_s)
 
     async def until_true(self, query: str, timeout_s: float = SETTLE_TIMEOUT_S, **arguments: object) -> None:
         """Return when a query says true."""
