@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import structlog
@@ -36,11 +37,16 @@ class Adoption:
         self._sink = sink
         self._directions = directions
         self._done: set[str] = set()
+        self._one_at_a_time = asyncio.Lock()
 
     async def ensure(self, entity: Entity) -> None:
-        """Link what can be found before the first page of the entity is made."""
+        """Link what can be found before the first page of the entity is made, or looked at."""
         if entity.name in self._done:
             return
+        async with self._one_at_a_time:
+            await self._look_through(entity)
+
+    async def _look_through(self, entity: Entity) -> None:
         async with self._pool.connection() as conn:
             source = (await settings.data_sources(conn)).get(entity.name)
         if source is not None and source.scanned_at is not None:
@@ -52,7 +58,7 @@ class Adoption:
             for system_id, pages in sorted(found.items()):
                 adopted += await self._adopt(conn, entity, system_id, pages)
             keys: dict[Key, int | None] = {Key(entity.name, system_id): None for system_id in found}
-            await work.mark(conn, keys, reason=Reason.THEIRS, priority=Priority.BACKFILL)
+            await work.mark(conn, keys, reason=Reason.OURS, priority=Priority.BACKFILL)
             await settings.scanned(conn, entity.name)
         self._done.add(entity.name)
         log.info("pages.adopted", entity=entity.name, found=len(found), adopted=adopted)

@@ -9,20 +9,30 @@ from dataclasses import dataclass
 import psycopg
 import structlog
 
+from cdc.absorbing import Absorber
 from cdc.adoption import Adoption
 from cdc.config import Settings
 from cdc.effects import Effects
 from cdc.explaining import Explaining
+from cdc.facts import Gatherer
 from cdc.fanout import Fanout
 from cdc.holding import Holding
 from cdc.leadership import Leadership
+from cdc.looking import Looks
 from cdc.marker import Marker
+from cdc.meeting import Meeting
 from cdc.metrics import Metrics
+from cdc.newcomers import Newcomers
+from cdc.polling import Polling
 from cdc.reading import Reader
 from cdc.reconcile import Reconciler
 from cdc.refusals import refused
+from cdc.strays import Strays
+from cdc.sweep import Sweeping
 from sinks.base import SinkUnavailable
+from sinks.mapable.rowmaking import RowMaker
 from sinks.mapable.rows import Rows, adapt
+from sinks.mapable.writeback import WriteBack
 from sinks.mapping.entities import ENTITIES
 from sinks.notion.client import NotionClient
 from sinks.notion.comments import NotionComments
@@ -31,6 +41,7 @@ from sinks.notion.sink import NotionSink
 from state.changes import Priority
 from state.database import Pool, conninfo, open_pool
 from state.errors import FatalError, TransientError
+from state.explanations import explain
 from state.migrations import migrate
 from state.settings import BOT, RequestLedger, data_sources, put
 from state.work import WorkQueue
@@ -76,7 +87,9 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 await migrate(conn, settings.state_schema)
         except psycopg.OperationalError as error:
             raise refused(error) from None
-        pool = await stack.enter_async_context(open_pool(state_info, name="state", max_size=12))
+        pool = await stack.enter_async_context(
+            open_pool(state_info, name="state", max_size=12, configure=adapt)
+        )
         source_info = conninfo(
             database.dsn, schema=settings.state_schema, application_name="mapable-cdc source",
             statement_timeout_s=SOURCE_STATEMENT_S, read_only=True,
@@ -111,19 +124,72 @@ async def sink_of(parts: Parts) -> NotionSink:
     return NotionSink(parts.client, sources, parts.settings.zone)
 
 
-def reconciler_of(parts: Parts, sink: NotionSink) -> Reconciler:
+def adoption_of(parts: Parts, sink: NotionSink) -> Adoption:
+    """Return what links the pages that stand already; one for all that look at pages."""
+    return Adoption(parts.pool, sink, _directions(parts))
+
+
+def looks_of(parts: Parts, sink: NotionSink) -> Looks:
+    """Return what looks for edits that nobody told of."""
+    return Looks(parts.pool, sink, observer=parts.metrics.looked)
+
+
+def polling_of(parts: Parts, sink: NotionSink, adoption: Adoption, looks: Looks) -> Polling:
+    """Return what looks for edits every so often."""
+    return Polling(looks, adoption, parts.settings.entities, every_s=parts.settings.notion_poll_seconds)
+
+
+def sweeping_of(parts: Parts, sink: NotionSink, adoption: Adoption) -> Sweeping:
+    """Return what compares every page now and then."""
+    return Sweeping(
+        parts.pool, sink, adoption, parts.marker, parts.settings.entities,
+        every_s=parts.settings.notion_sweep_seconds, observer=parts.metrics.swept,
+    )
+
+
+def strays_of(parts: Parts, sink: NotionSink) -> Strays:
+    """Return what judges the pages that no row is linked to."""
+    settings = parts.settings
+    newcomers = Newcomers(
+        parts.pool, sink, RowMaker(settings.direct.schema), explain,
+        time_zone=settings.zone, directions=_directions(parts), grace_s=settings.notion_revert_grace_seconds,
+    )
+    return Strays(
+        parts.pool, parts.queue, sink, parts.rows, newcomers, settings.entities,
+        create_rows=settings.notion_create_rows, directions=_directions(parts),
+    )
+
+
+def _directions(parts: Parts) -> dict[str, str]:
+    return {entity.name: parts.settings.direction_of(entity) for entity in ENTITIES}
+
+
+def reconciler_of(
+    parts: Parts, sink: NotionSink, adoption: Adoption | None = None, looks: Looks | None = None
+) -> Reconciler:
     """Return the loop that works the queue off."""
     settings = parts.settings
-    directions = {entity.name: settings.direction_of(entity) for entity in ENTITIES}
     reader = reader_of(parts)
     effects = Effects(
         parts.pool, parts.queue, sink, reader, Holding(parts.pool, parts.rows),
-        lookup_window_s=settings.notion_create_lookup_seconds,
+        lookup_window_s=settings.notion_create_lookup_seconds, time_zone=settings.zone,
+    )
+    gatherer = Gatherer(
+        parts.pool, sink, strategy=settings.notion_conflict_strategy, opened=settings.opened, time_zone=settings.zone
+    )
+    absorber = Absorber(
+        parts.pool, reader, WriteBack(settings.direct.schema), time_zone=settings.zone,
+        grace_s=settings.notion_revert_grace_seconds,
     )
     return Reconciler(
         parts.pool, parts.queue, reader, effects,
         Fanout(parts.pool, parts.rows, settings.entities),
-        Adoption(parts.pool, sink, directions), sink, settings.entities,
+        strays_of(parts, sink), adoption or adoption_of(parts, sink),
+        Meeting(
+            parts.pool, sink, gatherer, absorber, effects,
+            always_read=settings.notion_conflict_strategy == "manual-review",
+        ),
+        looks or looks_of(parts, sink), sink, settings.entities,
         sink_down=lambda: parts.pacer.breaker.open, observer=parts.metrics.key,
     )
 
@@ -139,7 +205,7 @@ def reader_of(parts: Parts, *, remembers: bool = True) -> Reader:
     return Reader(
         parts.pool, parts.rows, time_zone=settings.zone,
         directions={entity.name: settings.direction_of(entity) for entity in ENTITIES},
-        enabled=frozenset(entity.name for entity in settings.entities), remembers=remembers,
+        enabled=frozenset(entity.name for entity in settings.entities), opened=settings.opened, remembers=remembers,
     )
 
 

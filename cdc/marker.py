@@ -10,11 +10,12 @@ import structlog
 
 from sinks.mapable.rows import Rows
 from sinks.mapping.model import Entity
-from state import marking, settings, work
+from state import links, marking, settings, work
 from state.changes import Key, Priority, Reason
 from state.database import Connection, Pool
 
 PAGE: Final = 5_000
+DIRECTIONS: Final = "entity_directions"
 FINGERPRINTS: Final = "entity_fingerprints"
 DUE: Final = "marking_due"
 log = structlog.get_logger(__name__)
@@ -83,12 +84,29 @@ async def set_due(conn: Connection, *, is_due: bool) -> None:
     await settings.put(conn, DUE, is_due)
 
 
-def fingerprints(entities: Sequence[Entity], directions: Mapping[str, str], time_zone: str) -> dict[str, str]:
-    """Return a digest per entity of all that decides what its pages show."""
+async def turn(conn: Connection, entities: Sequence[Entity], directions: Mapping[str, str]) -> None:
+    """Let the links of an entity follow when its direction was set otherwise; a record's own direction stays."""
+    before = await settings.get(conn, DIRECTIONS) or {}
+    async with conn.transaction():
+        for entity in entities:
+            was, now = before.get(entity.name, "both"), directions[entity.name]
+            if was != now:
+                await links.turn(conn, entity.table, before=was, now=now)
+        await settings.put(conn, DIRECTIONS, {**before, **directions})
+
+
+def fingerprints(
+    entities: Sequence[Entity],
+    directions: Mapping[str, str],
+    time_zone: str,
+    opened: frozenset[tuple[str, str]] = frozenset(),
+) -> dict[str, str]:
+    """Return a digest per entity of all that decides what its pages show, and what is taken from them."""
     return {
         entity.name: hashlib.sha256(
             repr((entity.table, [_stable(field) for field in entity.fields], entity.member,
-                  directions.get(entity.name, "both"), time_zone)).encode()
+                  directions.get(entity.name, "both"), time_zone,
+                  sorted(field for name, field in opened if name == entity.name))).encode()
         ).hexdigest()
         for entity in entities
     }

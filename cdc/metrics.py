@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from cdc.noticing import Noticed
+from state.looks import Sweep
 from state.work import Claim
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
@@ -47,6 +49,15 @@ class Metrics:
             "mapable_cdc_slot_retained_bytes", "Log the server keeps for the slot, from restart_lsn.",
             registry=self.registry,
         )
+        self.pages_read = Counter(
+            "mapable_cdc_pages_looked_at", "Pages read to find edits, by entity and occasion (poll, sweep).",
+            ("entity", "occasion"), registry=self.registry,
+        )
+        self.pages_found = Counter(
+            "mapable_cdc_pages_found",
+            "Pages that a look found differing from what was agreed, missing, or unknown.",
+            ("entity", "occasion", "what"), registry=self.registry,
+        )
         self.active = Gauge("mapable_cdc_active", "1 while this process is the active one.", registry=self.registry)
 
     def request(self, operation: str, outcome: str, took_s: float) -> None:
@@ -60,6 +71,18 @@ class Metrics:
     def captured(self, changes: int, keys: int) -> None:
         self.changes.inc(changes)
         self.marks.inc(keys)
+
+    def looked(self, entity: str, pages: int, noticed: Noticed) -> None:
+        self.pages_read.labels(entity, "poll").inc(pages)
+        self.pages_found.labels(entity, "poll", "differing").inc(len(noticed.differing))
+        self.pages_found.labels(entity, "poll", "unknown").inc(len(noticed.unknown))
+
+    def swept(self, found: Sweep) -> None:
+        self.pages_read.labels(found.entity, "sweep").inc(found.pages or 0)
+        for what, pages in (
+            ("differing", found.differing), ("missing", found.missing), ("unknown", found.unknown)
+        ):
+            self.pages_found.labels(found.entity, "sweep", what).inc(pages or 0)
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

@@ -13,17 +13,35 @@ import psycopg
 import structlog
 
 from cdc.adoption import Adoption
-from cdc.effects import DatabaseTrashed, Effects, deliver
+from cdc.effects import GONE, DatabaseTrashed, Effects, deliver
 from cdc.fanout import LOOKUP_KINDS, Fanout
-from cdc.plan import Create, Later, Nothing, NotVisible, Park, Resolve, Restore, Settle, Trash, Update, backoff_s
+from cdc.looking import Looks
+from cdc.meeting import Meeting
+from cdc.plan import (
+    Create,
+    Later,
+    Look,
+    Nothing,
+    NotVisible,
+    Park,
+    Resolve,
+    Restore,
+    Settle,
+    Trash,
+    Update,
+    backoff_s,
+    cooling_s,
+)
 from cdc.reading import Reader, Situation
-from sinks.base import EntityUnavailable, PageSink, PageTrashed, SinkUnavailable
+from cdc.strays import Strays
+from sinks.base import EntityUnavailable, Page, PageGone, PageSink, PageTrashed, SinkUnavailable
 from sinks.mapable.rows import SourceChanged
 from sinks.mapping.model import Entity
 from state import work
-from state.changes import Priority
+from state.changes import PageId, Priority
 from state.database import Pool, readable
 from state.errors import FatalError, PoisonError, RateLimited, SyncError, TransientError
+from state.strays import KIND as STRAY
 from state.work import Claim, LeaseLost, WorkQueue
 
 BATCH: Final = 100
@@ -32,6 +50,8 @@ IN_HAND_BULK: Final = 48
 """Backfill holds fewer keys at a time, so that a live change is always claimed at once."""
 STALE_AFTER_S: Final = 0.05
 """What was read longer ago than this before its turn came is read again."""
+BURST: Final = 3
+"""From so many changes on, one query for what was edited lately costs less than a read of each page."""
 IDLE_S: Final = 1.0
 PAUSE_S: Final = 15.0
 PARK_AFTER: Final = 12
@@ -76,7 +96,10 @@ class Reconciler:
         reader: Reader,
         effects: Effects,
         fanout: Fanout,
+        strays: Strays,
         adoption: Adoption,
+        meeting: Meeting,
+        looks: Looks,
         sink: PageSink,
         entities: Sequence[Entity],
         *,
@@ -88,7 +111,10 @@ class Reconciler:
         self._reader = reader
         self._effects = effects
         self._fanout = fanout
+        self._strays = strays
         self._adoption = adoption
+        self._meeting = meeting
+        self._looks = looks
         self._sink = sink
         self._entities: Mapping[str, Entity] = {entity.name: entity for entity in entities}
         self._sink_down = sink_down
@@ -147,6 +173,10 @@ class Reconciler:
                     if claim not in unchanged:
                         self._spawn(tasks, name, self._look_up(claim))
                 return
+            if name == STRAY:
+                for claim in claims:
+                    self._spawn(tasks, name, self._judge(claim))
+                return
             entity = self._entities.get(name)
             if entity is None:
                 # switched off: what is marked now is compared again when it is switched on
@@ -169,9 +199,20 @@ class Reconciler:
         await self._finish([now.claim for now in quiet])
         for now in quiet:
             self._observer(name, "unchanged", now.claim)
+        await self._spawn_all(tasks, entity, [now for now in situations if not now.quiet])
+
+    async def _spawn_all(self, tasks: asyncio.TaskGroup, entity: Entity, situations: Sequence[Situation]) -> None:
+        """Give each key a task. Many changes at once share one look at what was edited lately in Notion."""
+        burst = [now for now in situations if isinstance(now.plan, Look) and self._meeting.may_share_a_look(now)]
+        edited: Mapping[PageId, Page] | None = None
+        if len(burst) >= BURST:
+            try:
+                edited = await self._looks.edited(entity, Priority.LIVE)
+            except SyncError as error:
+                log.info("look.failed", entity=entity.name, why=str(error))
         for now in situations:
-            if not now.quiet:
-                self._spawn(tasks, name, self._work(now))
+            shared = edited if now in burst else None
+            self._spawn(tasks, entity.name, self._work(now, shared))
 
     def _spawn(self, tasks: asyncio.TaskGroup, name: str, task: Coroutine[None, None, None]) -> None:
         self._in_hand += 1
@@ -181,9 +222,11 @@ class Reconciler:
         self._in_hand -= 1
         self.wake()
 
-    async def _work(self, now: Situation) -> None:
+    async def _work(self, now: Situation, edited: Mapping[PageId, Page] | None = None) -> None:
         try:
-            done = await self._act(now)
+            done = await self._act(now) if edited is None else await self._go_on(
+                await self._meeting.after_look(now, edited)
+            )
             self._observer(now.entity.name, done, now.claim)
         except LeaseLost:
             log.info("lease.lost", entity=now.entity.name)
@@ -199,6 +242,8 @@ class Reconciler:
         match now.plan:
             case Create() | Update() | Trash() | Restore():
                 return await self._send(now)
+            case Look(page_id):
+                return await self._look(now, page_id)
             case Resolve() as plan:
                 await self._effects.resolve(now, plan)
                 return "resolved"
@@ -220,6 +265,38 @@ class Reconciler:
                 await self._finish([now.claim])
                 return "unchanged"
 
+    async def _look(self, now: Situation, page_id: PageId) -> str:
+        """Wait for the turn, read the page, merge, and do what is left."""
+        try:
+            async with asyncio.timeout(self._queue.lease_s / 2) as patience, self._sink.turn(
+                Priority(now.claim.priority)
+            ) as turn:
+                patience.reschedule(None)
+                claim = await self._queue.renew(now.claim)
+                if turn.waited_s > STALE_AFTER_S:
+                    (now,) = await self._reader.read(now.entity, [claim])
+                turn.spent = isinstance(now.plan, Look)
+                page = await self._sink.read(now.entity, page_id) if turn.spent else None
+        except TimeoutError:
+            await self._release(now.claim, 0)
+            return "no_turn"
+        except PageGone:
+            await self._effects.unlink(now, page_id, GONE)
+            return "unlinked"
+        if page is None:
+            return await self._act(now)
+        return await self._go_on(await self._meeting.seen(now, page))
+
+    async def _go_on(self, now: Situation | None) -> str:
+        """Send what a look at the page left to be sent."""
+        if now is None:
+            return "merged"
+        wait_s = cooling_s(now.link) if now.link is not None and now.left is not None else 0.0
+        if wait_s > 0:
+            await self._release(now.claim, wait_s, hold_marks=True)
+            return "later"
+        return await self._act(now)
+
     async def _send(self, now: Situation) -> str:
         """Wait for the turn, look once more if that took long, and send."""
         try:
@@ -227,7 +304,7 @@ class Reconciler:
                 Priority(now.claim.priority)
             ) as turn:
                 patience.reschedule(None)
-                if turn.waited_s > STALE_AFTER_S:
+                if turn.waited_s > (STALE_AFTER_S if now.left is None else now.left.good_for_s):
                     claim = await self._queue.renew(now.claim)
                     (now,) = await self._reader.read(now.entity, [claim])
                 match now.plan:
@@ -263,6 +340,20 @@ class Reconciler:
             await self._failed(claim, error)
         except psycopg.Error as error:
             await self._failed(claim, TransientError(f"the sidecar failed: {readable(error)}"))
+
+    async def _judge(self, claim: Claim) -> None:
+        """Find out what becomes of a page that no row is linked to."""
+        try:
+            await self._strays.work(claim)
+            self._observer(claim.entity, "judged", claim)
+        except LeaseLost:
+            log.info("lease.lost", entity=claim.entity)
+        except SyncError as error:
+            await self._failed(claim, error)
+        except psycopg.Error as error:
+            await self._failed(claim, TransientError(f"the sidecar failed: {readable(error)}"))
+        except Exception as error:  # noqa: BLE001 - see _take
+            await self._park(claim, "internal_error", _internal(error))
 
     async def _finish(self, claims: Sequence[Claim]) -> None:
         if not claims:

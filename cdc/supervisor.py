@@ -16,7 +16,16 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from cdc import cluster, marker
-from cdc.app import Parts, explaining_of, reconciler_of, sink_of
+from cdc.app import (
+    Parts,
+    adoption_of,
+    explaining_of,
+    looks_of,
+    polling_of,
+    reconciler_of,
+    sink_of,
+    sweeping_of,
+)
 from cdc.capture import Capture, Gathering, tables
 from cdc.leadership import Leadership, LeadershipLost, LockConnection
 from cdc.reconcile import Reconciler
@@ -104,7 +113,11 @@ class Supervisor:
             log.info("leases.taken_over", leases=freed)
         await self._warn_of_unbounded_log()
         await self._mark_changed()
-        reconciler = reconciler_of(parts, sink)
+        adoption = adoption_of(parts, sink)
+        looks = looks_of(parts, sink)
+        reconciler = reconciler_of(parts, sink, adoption, looks)
+        polling = polling_of(parts, sink, adoption, looks)
+        sweeping = sweeping_of(parts, sink, adoption)
         self._reconciler = reconciler
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -114,6 +127,8 @@ class Supervisor:
                     tasks.create_task(self._capture_forever(reconciler.wake), name="capture"),
                     tasks.create_task(self._mark_forever(reconciler.wake), name="marker"),
                     tasks.create_task(explaining_of(parts).run(), name="explaining"),
+                    tasks.create_task(polling.run(reconciler.wake), name="poll"),
+                    tasks.create_task(sweeping.run(reconciler.wake), name="sweep"),
                 ]
                 working = tasks.create_task(reconciler.run(), name="reconcile")
                 await self._stopping.wait()
@@ -201,11 +216,10 @@ class Supervisor:
     async def _mark_changed(self) -> None:
         """Mark the entities whose pages would show something else than at the last start."""
         settings = self._parts.settings
-        now = marker.fingerprints(
-            settings.entities, {entity.name: settings.direction_of(entity) for entity in settings.entities},
-            settings.time_zone,
-        )
+        directions = {entity.name: settings.direction_of(entity) for entity in settings.entities}
+        now = marker.fingerprints(settings.entities, directions, settings.time_zone, settings.opened)
         async with self._parts.pool.connection() as conn:
+            await marker.turn(conn, settings.entities, directions)
             changed = await marker.changed_entities(conn, now)
         await self._parts.marker.start([entity for entity in settings.entities if entity.name in changed])
         async with self._parts.pool.connection() as conn:

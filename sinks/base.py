@@ -97,6 +97,14 @@ class PageSink(Protocol):
         """Return the id of the entity's database; raises EntityUnavailable when setup did not make one."""
         ...
 
+    def properties_of(self, entity: Entity) -> Mapping[str, str]:
+        """Return the ids of the entity's properties by field."""
+        ...
+
+    def holds(self, entity: Entity, page: Page) -> bool:
+        """Whether the page is in the entity's database: a person may have moved it."""
+        ...
+
     def turn(self, priority: Priority) -> AbstractAsyncContextManager[TurnTaken]:
         """Wait for leave to send one request. `create`, `update` and `set_trashed` are called within a turn."""
         ...
@@ -121,8 +129,25 @@ class PageSink(Protocol):
         """Return the pages that carry this System ID. Queries may lag: an empty answer is not proof."""
         ...
 
-    def scan(self, entity: Entity) -> AsyncIterator[Sequence[Page]]:
-        """Return every page of the entity, in batches; raises rather than stop short."""
+    async def identify(self, page_id: PageId) -> tuple[str | None, Page]:
+        """Return a page that nobody linked, and the name of the entity in whose database it lives (None: in none).
+
+        One attempt within a turn; raises PageGone. The values of a page that lives in none are not read.
+        """
+        ...
+
+    def scan(self, entity: Entity, *, priority: Priority = Priority.LIVE) -> AsyncIterator[Sequence[Page]]:
+        """Return every page of the entity, each once, in batches; raises rather than stop short."""
+        ...
+
+    def edited_since(
+        self, entity: Entity, since: datetime | None, *, priority: Priority
+    ) -> AsyncIterator[Sequence[Page]]:
+        """Return the pages edited at or after `since` (None: ever), in batches; raises rather than stop short.
+
+        Edit times are floored to the minute. A page may come twice, the newer version last. What is in the trash or
+        archived does not come, nor does one that is edited after the first batch was read.
+        """
         ...
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
@@ -133,7 +134,7 @@ class Notice:
     last_at: datetime
 
 
-def digest_of(value: Json) -> str:
+def digest_of(value: Json | Sequence[Json]) -> str:
     """Return what is remembered of a value that was spoken of."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sinks.base import EntityUnavailable, Page, PageGone
 from sinks.mapping.canonical import decode, encode
+from sinks.mapping.entities import by_name
 from sinks.mapping.model import Entity, Field, Mirror
 from sinks.notion.client import NotionClient
 from sinks.notion.failures import create_failed
 from sinks.notion.pacing import Turn
 from sinks.notion.properties import Invalid, Unread, read_value, write_value
+from sinks.notion.queries import Ask, Crowded, newest_edits_first, oldest_first
 from state.changes import Absent, PageId, Priority
 from state.errors import FatalError, SyncError
 from state.merge import Json
 from state.settings import DataSource
 from state.threeway import Unknown
 
-PAGE_SIZE: Final = 100
 SYSTEM_ID: Final = "systemId"
 
 
@@ -40,6 +41,14 @@ class NotionSink:
     def database_of(self, entity: Entity) -> str:
         """Return the id of the entity's database; raises EntityUnavailable when setup did not make one."""
         return self._source(entity).database_id
+
+    def properties_of(self, entity: Entity) -> Mapping[str, str]:
+        """Return the ids of the entity's properties by field."""
+        return self._source(entity).properties
+
+    def holds(self, entity: Entity, page: Page) -> bool:
+        """Whether the page is in the entity's database: a person may have moved it."""
+        return page.data_source_id == self._source(entity).data_source_id
 
     async def create(self, entity: Entity, values: Mapping[str, Json]) -> Page:
         """Make a page; raises OutcomeUnknown when it can't tell whether it was made."""
@@ -73,52 +82,57 @@ class NotionSink:
         source = self._source(entity)
         body = {"filter": {"property": source.properties[SYSTEM_ID], "rich_text": {"equals": system_id}}}
         answer = await self._query(source, body)
-        return self._pages(entity, answer)
+        return [self._page(entity, page) for page in answer.get("results") or []]
 
-    async def scan(self, entity: Entity) -> AsyncIterator[Sequence[Page]]:
-        """Return every page of the entity, in batches; raises rather than stop short.
+    async def identify(self, page_id: PageId) -> tuple[str | None, Page]:
+        """Return a page that nobody linked, and the name of the entity in whose database it lives (None: in none)."""
+        answer = await self._client.request("GET", f"pages/{page_id}")
+        lives_in = (answer.get("parent") or {}).get("data_source_id")
+        name = next((name for name, source in self._sources.items() if source.data_source_id == lives_in), None)
+        if name is None:
+            return None, self._page(None, answer)
+        return name, self._page(by_name(name), answer)
 
-        A query ends at 10,000 rows: the next one then starts at the creation time of the last row seen (times are
-        floored to the minute, so rows of that minute come twice; the caller sees a page once).
-        """
-        source = self._source(entity)
+    async def scan(
+        self, entity: Entity, *, priority: Priority = Priority.LIVE
+    ) -> AsyncIterator[Sequence[Page]]:
+        """Return every page of the entity, each once, in batches; raises rather than stop short."""
         seen: set[PageId] = set()
-        since: str | None = None
-        while True:
-            started_at, last_created = since, None
-            cursor: str | None = None
-            capped = False
-            while True:
-                body: dict[str, Any] = {
-                    "page_size": PAGE_SIZE, "sorts": [{"timestamp": "created_time", "direction": "ascending"}],
-                }
-                if since is not None:
-                    body["filter"] = {"timestamp": "created_time", "created_time": {"on_or_after": since}}
-                if cursor is not None:
-                    body["start_cursor"] = cursor
-                answer = await self._query(source, body)
-                fresh = [page for page in self._pages(entity, answer) if page.page_id not in seen]
-                seen.update(page.page_id for page in fresh)
-                results = answer.get("results") or []
-                if results:
-                    last_created = results[-1].get("created_time")
-                if fresh:
-                    yield fresh
-                status = answer.get("request_status")
-                capped = capped or (isinstance(status, dict) and status.get("type") == "incomplete")
-                cursor = answer.get("next_cursor")
-                if not answer.get("has_more") or cursor is None:
-                    break
-            if not capped:
-                return
-            if last_created is None or last_created == started_at:
-                raise EntityUnavailable(f"{entity.title}: more pages were made in one minute than a query returns")
-            since = last_created
+        async for answers in oldest_first(self._asking(entity, priority)):
+            batch = [self._page(entity, answer) for answer in answers]
+            fresh = [page for page in batch if page.page_id not in seen]
+            seen.update(page.page_id for page in fresh)
+            if fresh:
+                yield fresh
 
-    async def _query(self, source: DataSource, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def edited_since(
+        self, entity: Entity, since: datetime | None, *, priority: Priority
+    ) -> AsyncIterator[Sequence[Page]]:
+        """Return the pages edited at or after `since` (None: ever), in batches; one may come twice."""
+        bound = since.astimezone(UTC).isoformat() if since is not None else None
+        try:
+            async for answers in newest_edits_first(self._asking(entity, priority), bound):
+                if answers:
+                    yield [self._page(entity, answer) for answer in answers]
+        except Crowded:
+            # thousands were edited at once, and no query by that time gets past them
+            async for pages in self.scan(entity, priority=priority):
+                yield [page for page in pages if since is None or page.edited_at is None or page.edited_at >= since]
+
+    def _asking(self, entity: Entity, priority: Priority) -> Ask:
+        source = self._source(entity)
+
+        async def ask(body: Mapping[str, Any]) -> Mapping[str, Any]:
+            return await self._query(source, body, priority)
+
+        return ask
+
+    async def _query(
+        self, source: DataSource, body: Mapping[str, Any], priority: Priority = Priority.LIVE
+    ) -> dict[str, Any]:
         path = f"data_sources/{source.data_source_id}/query"
         try:
-            return await self._client.call("POST", path, body=body, priority=Priority.LIVE)
+            return await self._client.call("POST", path, body=body, priority=priority)
         except PageGone as error:
             raise EntityUnavailable(f"{error} (the database)") from None
 
@@ -140,15 +154,13 @@ class NotionSink:
             if field.key in values
         }
 
-    def _pages(self, entity: Entity, answer: Mapping[str, Any]) -> Sequence[Page]:
-        return [self._page(entity, page) for page in answer.get("results") or []]
-
-    def _page(self, entity: Entity, answer: Mapping[str, Any]) -> Page:
-        ids = self._source(entity).properties
+    def _page(self, entity: Entity | None, answer: Mapping[str, Any]) -> Page:
+        """Return the answered page; without an entity it is one of another database, whose values are not read."""
+        ids = self._source(entity).properties if entity is not None else {}
         by_id = {prop.get("id"): prop for prop in (answer.get("properties") or {}).values()}
         values: dict[str, Json] = {}
         unknown: dict[str, Unknown] = {}
-        for field in _written(entity):
+        for field in _written(entity) if entity is not None else ():
             match read_value(field, by_id.get(ids.get(field.key)), self._time_zone):
                 case Absent():
                     pass

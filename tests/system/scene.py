@@ -40,6 +40,11 @@ select confirmed_flush_lsn - '0/0' >= %(lsn)s::numeric
 from pg_replication_slots
 where slot_name = %(slot)s and database = current_database()
 """
+THEIRS: Final = """
+insert into notion_sync.work as w (entity, system_id, reasons, priority) values (%(entity)s, %(id)s, 2, 0)
+on conflict (entity, system_id) do update set gen = excluded.gen, reasons = w.reasons | 2, due_at = clock_timestamp()
+"""
+AUDITED: Final = "select distinct action from notion_sync.audit_log where system_id = %(id)s"
 NOTHING_LEFT: Final = """
 select not exists (select from notion_sync.work) and not exists (select from notion_sync.marking)
 """
@@ -138,6 +143,16 @@ class Scene:
         await self.run(SENTINEL, id=sentinel)
         await self.until(lambda: self.page("Risks", sentinel) is not None, timeout_s)
         await self.until_true(NOTHING_LEFT, timeout_s)
+
+    async def look(self, entity: str, system_id: str) -> None:
+        """Mark a key as a hint from Notion does, and return when it was worked off."""
+        await self.run(THEIRS, entity=entity, id=system_id)
+        await self.settled()
+
+    async def audited(self, system_id: str) -> set[str]:
+        """Return the actions that the audit log has of a record."""
+        rows = await self.db.execute(AUDITED.encode(), {"id": system_id})
+        return {row[0] for row in await rows.fetchall()}
 
     async def calls_of(self, *statements: str) -> tuple[Request, ...]:
         """Run statements, a transaction each, and return the requests that they led to, the sentinel's left out."""
