@@ -17,8 +17,7 @@ from state.deletions import Verdict
 from state.work import Parked
 
 LINK: Final[LiteralString] = """
-select "notionDatabaseId" as database_id, "lastSyncedAt" as synced_at, "sentAt" as sent_at,
-    "pageEditedAt" as edited_at, "conflictState" as conflict_state, "unlinkedBecause" as unlinked_because, refused
+select "lastSyncedAt" as synced_at, "pageEditedAt" as edited_at
 from "NotionSyncMapping"
 where "entityType" = %(entity_type)s and "systemId" = %(system_id)s
 """
@@ -40,16 +39,11 @@ limit %(limit)s
 
 
 @dataclass(frozen=True, slots=True)
-class LinkFacts:
-    """What stands on the link for people to see."""
+class Times:
+    """When the link was last brought up to date, and its page last edited as far as was seen."""
 
-    database_id: str | None
     synced_at: datetime | None
-    sent_at: datetime | None
     edited_at: datetime | None
-    conflict_state: str
-    unlinked_because: str | None
-    refused: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +73,7 @@ class Done:
 class Record:
     """All of it."""
 
-    link: LinkFacts | None
+    link: Times | None
     work: Waiting | None
     parked: Parked | None
     conflicts: tuple[Conflict, ...]
@@ -90,7 +84,7 @@ class Record:
 async def load(conn: Connection, key: Key, entity_type: str, lines: int = 5) -> Record:
     """Return what is known about one record."""
     arguments = {"entity": key.entity, "entity_type": entity_type, "system_id": key.system_id, "limit": lines}
-    async with conn.cursor(row_factory=class_row(LinkFacts)) as cursor:
+    async with conn.cursor(row_factory=class_row(Times)) as cursor:
         link = await (await cursor.execute(LINK, arguments)).fetchone()
     async with conn.cursor(row_factory=class_row(Waiting)) as cursor:
         waiting = await (await cursor.execute(WORK, arguments)).fetchone()
