@@ -15,7 +15,14 @@ from tests.system.invoked import Said, invoke, said
 from tests.system.service import Service, environment
 from tests.system.waiting import DATABASES
 
-VERBS = (("run",), ("setup",), ("backfill",), ("status",), ("slot", "show"), ("slot", "drop"))
+VERBS = (
+    ("run",), ("setup",), ("backfill",), ("status",), ("slot", "show"), ("slot", "drop"), ("deletes", "list"),
+    ("parked", "list"),
+)
+CHOOSING = (
+    ("deletes", "approve"), ("deletes", "reject"), ("parked", "retry"), ("parked", "drop"), ("explain",),
+)  # fmt: skip
+"""Verbs that say what they want to be told before they look at the settings."""
 
 
 @dataclass
@@ -47,7 +54,7 @@ def a_port_without_a_server() -> int:
         return int(unused.getsockname()[1])
 
 
-@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+@pytest.mark.parametrize("verb", VERBS + CHOOSING, ids=" ".join)
 def test_help_shows_an_example_and_the_exit_codes(verb: tuple[str, ...]) -> None:
     shown = said({}, *verb, "--help")
 
