@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import structlog
 
-from sinks.base import PageSink
+from sinks.base import EntityUnavailable, PageSink
+from sinks.mapping.entities import SYSTEM_ID
 from sinks.mapping.model import Entity
 from state import audit, links, settings, work
 from state.changes import ABSENT, Key, PageId, Priority, Reason
@@ -19,7 +20,9 @@ log = structlog.get_logger(__name__)
 
 
 async def found_pages(sink: PageSink, entity: Entity) -> Mapping[str, tuple[tuple[PageId, Base], ...]]:
-    """Return the pages that carry a System ID, by it, with what they show."""
+    """Return the pages that carry a System ID, by it, with what they show; raises EntityUnavailable if none can."""
+    if SYSTEM_ID.key in sink.paused(entity):
+        raise EntityUnavailable(f"the pages of {entity.title} can't be told apart without {SYSTEM_ID.name}")
     found: dict[str, tuple[tuple[PageId, Base], ...]] = {}
     async for batch in sink.scan(entity):
         for page in batch:

@@ -23,10 +23,12 @@ from cdc.marker import Marker
 from cdc.meeting import Meeting
 from cdc.metrics import Metrics
 from cdc.newcomers import Newcomers
+from cdc.pausing import Paused
 from cdc.polling import Polling
 from cdc.reading import Reader
 from cdc.reconcile import Reconciler
 from cdc.refusals import refused
+from cdc.schema_watch import SchemaWatch
 from cdc.strays import Strays
 from cdc.sweep import Sweeping
 from sinks.base import SinkUnavailable
@@ -37,13 +39,15 @@ from sinks.mapping.entities import ENTITIES
 from sinks.notion.client import NotionClient
 from sinks.notion.comments import NotionComments
 from sinks.notion.pacing import Pacer
+from sinks.notion.schemas import Schemas
 from sinks.notion.sink import NotionSink
+from state import schemas
 from state.changes import Priority
 from state.database import Pool, conninfo, open_pool
 from state.errors import FatalError, TransientError
 from state.explanations import explain
 from state.migrations import migrate
-from state.settings import BOT, RequestLedger, data_sources, put
+from state.settings import BOT, DataSource, RequestLedger, data_sources, put
 from state.work import WorkQueue
 
 log = structlog.get_logger(__name__)
@@ -111,8 +115,17 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         )
 
 
-async def sink_of(parts: Parts) -> NotionSink:
-    """Return the sink over the databases that setup stored; raises FatalError when one is missing."""
+async def sink_of(parts: Parts, *, remembers: bool = True) -> NotionSink:
+    """Return the sink over the databases that setup stored; raises FatalError when one is missing.
+
+    One that does not remember the options it meets changes nothing in the sidecar.
+    """
+
+    async def learn(source: DataSource, field: str, option_id: str, label: str) -> None:
+        if remembers:
+            async with parts.pool.connection() as conn:
+                await schemas.learn(conn, source, field, option_id, label)
+
     async with parts.pool.connection() as conn:
         sources = await data_sources(conn)
     missing = [entity.title for entity in parts.settings.entities if entity.name not in sources]
@@ -121,7 +134,7 @@ async def sink_of(parts: Parts) -> NotionSink:
             f"no Notion database is known for {', '.join(missing)}",
             "Run `mapable-cdc setup PAGE` with the id or URL of a page that is shared with the connection.",
         )
-    return NotionSink(parts.client, sources, parts.settings.zone)
+    return NotionSink(parts.client, sources, parts.settings.zone, learn=learn)
 
 
 def adoption_of(parts: Parts, sink: NotionSink) -> Adoption:
@@ -164,12 +177,21 @@ def _directions(parts: Parts) -> dict[str, str]:
     return {entity.name: parts.settings.direction_of(entity) for entity in ENTITIES}
 
 
+def schema_watch_of(parts: Parts, sink: NotionSink) -> SchemaWatch:
+    """Return what watches the databases, and knows which entities are paused."""
+    return SchemaWatch(parts.pool, Schemas(parts.client), sink, parts.settings.entities, Paused())
+
+
 def reconciler_of(
-    parts: Parts, sink: NotionSink, adoption: Adoption | None = None, looks: Looks | None = None
+    parts: Parts,
+    sink: NotionSink,
+    schema: SchemaWatch,
+    adoption: Adoption | None = None,
+    looks: Looks | None = None,
 ) -> Reconciler:
     """Return the loop that works the queue off."""
     settings = parts.settings
-    reader = reader_of(parts)
+    reader = reader_of(parts, sink)
     effects = Effects(
         parts.pool, parts.queue, sink, reader, Holding(parts.pool, parts.rows),
         lookup_window_s=settings.notion_create_lookup_seconds, time_zone=settings.zone,
@@ -186,10 +208,10 @@ def reconciler_of(
         Fanout(parts.pool, parts.rows, settings.entities),
         strays_of(parts, sink), adoption or adoption_of(parts, sink),
         Meeting(
-            parts.pool, sink, gatherer, absorber, effects,
+            parts.pool, sink, gatherer, absorber, effects, schema,
             always_read=settings.notion_conflict_strategy == "manual-review",
         ),
-        looks or looks_of(parts, sink), sink, settings.entities,
+        looks or looks_of(parts, sink), sink, schema, settings.entities,
         sink_down=lambda: parts.pacer.breaker.open, observer=parts.metrics.key,
     )
 
@@ -199,13 +221,14 @@ def explaining_of(parts: Parts) -> Explaining:
     return Explaining(parts.pool, NotionComments(parts.client))
 
 
-def reader_of(parts: Parts, *, remembers: bool = True) -> Reader:
+def reader_of(parts: Parts, sink: NotionSink | None, *, remembers: bool = True) -> Reader:
     """Return what reads batches of keys; one that does not remember the names it sees changes nothing."""
     settings = parts.settings
     return Reader(
         parts.pool, parts.rows, time_zone=settings.zone,
         directions={entity.name: settings.direction_of(entity) for entity in ENTITIES},
-        enabled=frozenset(entity.name for entity in settings.entities), opened=settings.opened, remembers=remembers,
+        enabled=frozenset(entity.name for entity in settings.entities), opened=settings.opened,
+        paused=sink.paused if sink is not None else lambda _: frozenset(), remembers=remembers,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final, LiteralString, Protocol
 
 import psycopg
 
-from cdc.app import Parts, reconciler_of, sink_of
+from cdc.app import Parts, reconciler_of, schema_watch_of, sink_of
 from cdc.leadership import Leadership, LockConnection
 from cdc.reconcile import Reconciler
 from sinks.base import SinkUnavailable
@@ -120,10 +120,12 @@ class Backfill:
     async def _work(self, lock: LockConnection) -> bool:
         sink = await sink_of(self._parts)
         await self._parts.queue.take_over()
-        reconciler = reconciler_of(self._parts, sink)
+        schema = schema_watch_of(self._parts, sink)
+        reconciler = reconciler_of(self._parts, sink, schema)
         self._say(None)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(Leadership.watch(lock), name="watch lock")
+            schemas = tasks.create_task(schema.run(everything=False), name="watch schemas")
             working = tasks.create_task(reconciler.run(), name="reconcile")
             try:
                 await self._parts.marker.finish()
@@ -133,8 +135,8 @@ class Backfill:
                 reconciler.stop()
                 self._parts.pacer.send_away()
                 await asyncio.wait([working], timeout=DRAIN_S)
-                watching.cancel()
-                working.cancel()
+                for task in (watching, schemas, working):
+                    task.cancel()
 
     async def _watch(self, for_s: float, reconciler: Reconciler | None = None) -> bool:
         """Watch until nothing of these entities is left; False when `for_s` ended first."""

@@ -108,6 +108,13 @@ class Gathering:
             self.pending.end_lsn = lsn
 
 
+def _give_way() -> None:
+    """End a task whose cancellation was lost: before Python 3.12 a wait that is over at that very moment loses it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 def tables(entities: Sequence[Entity]) -> Mapping[str, frozenset[str]]:
     """Return the tables to be streamed and the columns kept of each: keys only, rows are read again when sent."""
     return {table: frozenset({"id"}) for table in {entity.table for entity in entities} | set(LOOKUP_TABLES)}
@@ -157,6 +164,7 @@ class Capture:
             await self._store(pending)
             if pending.end_lsn is not None:
                 stream.acknowledge(pending.end_lsn)
+            _give_way()
 
     async def _store(self, pending: Pending) -> None:
         if not pending.keys and not pending.swept:

@@ -12,9 +12,16 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cdc import app, cli_deletes, cli_explain, cli_parked, terminal
+from cdc import app, terminal
 from cdc.backfill import Backfill
 from cdc.backfill_view import Bar, forecast_tables, parked_as_json, parked_table
+from cdc.cli_audit import audit
+from cdc.cli_conflicts import conflicts
+from cdc.cli_deletes import deletes
+from cdc.cli_explain import explain
+from cdc.cli_parked import parked
+from cdc.cli_sync import sync
+from cdc.cli_webhook import webhook
 from cdc.config import Settings
 from cdc.forecast import Forecast, forecast
 from cdc.installing import set_up
@@ -234,5 +241,5 @@ def slot_drop(ctx: click.Context) -> None:
     out.print("Dropped." if dropped else f"There is no slot {settings.replication_slot}.", soft_wrap=True)
 
 
-for verb in (cli_deletes.deletes, cli_parked.parked, cli_explain.explain):
+for verb in (sync, conflicts, parked, deletes, explain, audit, webhook):
     main.add_command(verb)

@@ -50,8 +50,8 @@ class Effects:
         time_zone: ZoneInfo,
     ) -> None:
         self._pool = pool
-        self._holding = holding
         self._time_zone = time_zone
+        self._holding = holding
         self._queue = queue
         self._sink = sink
         self._reader = reader
@@ -85,18 +85,14 @@ class Effects:
         await self._store(now, page.page_id, base, "page.created", now.ours.values, page=page)
 
     async def update(self, now: Situation, plan: Update) -> None:
-        """Write the fields that differ; what is on its way is stored first. Raises PageTrashed."""
+        """Write the fields that differ; what is on its way is stored first. Raises PageTrashed, PageGone."""
         entity, claim = now.entity, now.claim
         async with self._pool.connection() as conn, conn.transaction():
             await self._queue.renew(claim, conn)
             await links.store_pushing(conn, entity.table, claim.system_id, plan.values)
-        try:
-            page = await self._sink.update(entity, plan.page_id, plan.values)
-        except PageGone:
-            await self.unlink(now, plan.page_id, GONE)
-        else:
-            base = await self._observed(now, plan.base, plan.values, page)
-            await self._store(now, page.page_id, base, "page.updated", plan.values, page=page, plan=plan)
+        page = await self._sink.update(entity, plan.page_id, plan.values)
+        base = await self._observed(now, plan.base, plan.values, page)
+        await self._store(now, page.page_id, base, "page.updated", plan.values, page=page, plan=plan)
 
     async def trash(self, now: Situation, plan: Trash) -> bool:
         """Put the page of a deleted row into the trash; ids stay as a tombstone. False: it is held, nothing is sent."""
@@ -108,11 +104,7 @@ class Effects:
             if not await self._holding.allows(conn, now.entity, key, plan.page_id, group, deleted_at):
                 await work.finish(conn, [now.claim])
                 return False
-        try:
-            page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=True)
-        except PageGone:
-            await self.unlink(now, plan.page_id, GONE)
-            return True
+        page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=True)
         edited = _edited(now, page, ())
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
@@ -130,14 +122,10 @@ class Effects:
         return True
 
     async def restore(self, now: Situation, plan: Restore) -> None:
-        """Take the page of a row that is back out of the trash; its fields are compared next."""
+        """Take the page of a row that is back out of the trash; its fields are compared next. Raises PageGone."""
         async with self._pool.connection() as conn:
             await self._queue.renew(now.claim, conn)
-        try:
-            page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=False)
-        except PageGone:
-            await self._look_for(now, plan.page_id)
-            return
+        page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=False)
         # a page that a person took away is merged with what was agreed before; a tombstone has nothing of that
         kept = now.link.base if now.link is not None and now.link.state == PageState.UNLINKED else None
         await self._store(
@@ -294,12 +282,20 @@ class Effects:
                 log.warning("page.unlinked", entity=now.entity.name, why=because)
             await work.finish(conn, [now.claim])
 
-    async def _look_for(self, now: Situation, page_id: PageId) -> None:
-        """An operator wants a page that is out of reach: look for another by the System ID, else make it anew."""
+    async def gone(self, now: Situation) -> None:
+        """Notion knows no such page, though it knows the database: it was purged, or is not shared by itself.
+
+        Where a page is wanted back, another is looked for by its System ID, and made where there is none.
+        """
+        assert now.link is not None
+        assert now.link.page_id is not None
+        if not isinstance(now.plan, Restore):
+            await self.unlink(now, now.link.page_id, GONE)
+            return
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
             await links.forget_page(conn, now.entity.table, now.claim.system_id)
-            await audit.append(conn, audit.Entry("page.given_up", now.claim.key, now.participant_id, page_id))
+            await audit.append(conn, audit.Entry("page.given_up", now.claim.key, now.participant_id, now.link.page_id))
             await work.release(conn, now.claim, wait_s=0, counts=False)
 
     async def find_out_trashed(self, now: Situation) -> None:

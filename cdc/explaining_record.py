@@ -61,7 +61,7 @@ class Told:
 async def explain(parts: Parts, entity: Entity, system_id: str, *, offline: bool) -> Told:
     """Return why the record is as it is. One read of its page, unless `offline`; nothing is changed."""
     claim = Claim(entity.name, system_id, 0, 0, int(Priority.MANUAL), 0, 0, None, datetime.now(UTC))
-    (now,) = await reader_of(parts, remembers=False).read(entity, [claim])
+    (now,) = await reader_of(parts, None, remembers=False).read(entity, [claim])
     async with parts.pool.connection() as conn:
         known = await record.load(conn, claim.key, entity.table)
         stamp = (await stamps.load(conn, entity.name, [system_id])).get(system_id)

@@ -78,6 +78,8 @@ class Gatherer:
         rules = Rules(
             direction=now.direction, opened=self._opened, time_zone=self._time_zone,
             verdict=self._verdict(now, stamp, edits, moment), conflicts=by_field,
+            restored=lambda declared, label: isinstance(label, str)
+            and self._sink.was_restored(entity, declared.key, label),
             restless=lambda declared: declared.key in restless,
         )
         by = edits.by if edits.at is not None else page.edited_by if moment is not None else None

@@ -28,4 +28,14 @@ def configure(level: str, style: Literal["auto", "json", "console"]) -> None:
         cache_logger_on_first_use=False,
     )
     # Libraries log requests and, at debug level, bodies: theirs stay at warning whatever ours is
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s", force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_WhoAndWhat())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+class _WhoAndWhat(logging.Formatter):
+    """Says which library spoke, and the type of an exception: messages and tracebacks may quote values."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        kind = record.exc_info[0] if record.exc_info else None
+        return " ".join([record.levelname, record.name, *([kind.__name__] if kind else [])])

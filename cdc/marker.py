@@ -29,10 +29,12 @@ class Marker:
         self._rows = rows
         self._entities = {entity.name: entity for entity in entities}
 
-    async def start(self, entities: Sequence[Entity]) -> None:
+    async def start(
+        self, entities: Sequence[Entity], *, reason: Reason = Reason.OURS, priority: Priority = Priority.BACKFILL
+    ) -> None:
         """Begin to mark all of these."""
         async with self._pool.connection() as conn:
-            await marking.start(conn, [entity.name for entity in entities])
+            await marking.start(conn, [entity.name for entity in entities], reason=reason, priority=priority)
 
     async def finish(self) -> int:
         """Mark until nothing is under way; return how many keys were marked."""
@@ -54,18 +56,19 @@ class Marker:
         return None
 
     async def _page(self, entity: Entity, item: marking.Marking) -> int:
+        reason, priority = Reason(item.reasons), Priority(item.priority)
         if item.phase == "rows":
             ids = await self._rows.page_of_ids(entity, item.after_id, PAGE)
             async with self._pool.connection() as conn, conn.transaction():
                 keys: dict[Key, int | None] = {Key(entity.name, system_id): None for system_id in ids}
-                await work.mark(conn, keys, reason=Reason.OURS, priority=Priority.BACKFILL)
+                await work.mark(conn, keys, reason=reason, priority=priority)
                 phase, after = ("rows", ids[-1]) if len(ids) == PAGE else ("links", "")
                 await marking.advance(conn, item, phase=phase, after_id=after, added=len(ids))
             return len(ids)
         async with self._pool.connection() as conn, conn.transaction():
             marked = await work.mark_linked(
                 conn, entity=entity.name, entity_type=entity.table, after=item.after_id, limit=PAGE,
-                reason=Reason.OURS, priority=Priority.BACKFILL,
+                reason=reason, priority=priority,
             )
             if len(marked) == PAGE:
                 await marking.advance(conn, item, phase="links", after_id=marked[-1], added=0)

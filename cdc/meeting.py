@@ -15,7 +15,10 @@ from cdc.effects import MOVED, TRASHED, Effects
 from cdc.facts import Facts, Gatherer
 from cdc.merging import Merged, merge
 from cdc.reading import Absorbed, Situation
+from cdc.schema_watch import SchemaWatch
 from sinks.base import Page, PageSink
+from sinks.mapping.entities import field_of
+from sinks.mapping.model import Kind
 from state import audit, work
 from state.changes import Absent, PageId, Reason
 from state.database import Pool
@@ -36,6 +39,7 @@ class Meeting:
         gatherer: Gatherer,
         absorber: Absorber,
         effects: Effects,
+        schema: SchemaWatch,
         *,
         always_read: bool,
     ) -> None:
@@ -44,6 +48,7 @@ class Meeting:
         self._gatherer = gatherer
         self._absorber = absorber
         self._effects = effects
+        self._schema = schema
         self._always_read = always_read    # manual-review: never overwrite what may have been edited a moment ago
 
     async def seen(self, now: Situation, page: Page) -> Situation | None:
@@ -99,6 +104,9 @@ class Meeting:
         found = merge(now.entity, now.row, now.ours, now.link.base, now.link.pushing or {}, page, facts.rules)
         if _only_pushes(now, found, page, facts):
             return replace(now, left=Absorbed(update_of(now, page, found, {}), None, {}, now.link.written))
+        if any(field_of(now.entity, key).kind is Kind.SELECT for key in found.refused):
+            # what looks like a choice may be the loss of an option, which is put right in the schema
+            self._schema.ask(now.entity.name)
         left = await self._absorber.absorb(now, page, found, facts, self._sink.database_of(now.entity))
         return replace(now, left=left) if left.update is not None else None
 

@@ -58,6 +58,14 @@ class Metrics:
             "Pages that a look found differing from what was agreed, missing, or unknown.",
             ("entity", "occasion", "what"), registry=self.registry,
         )
+        self.webhooks = Counter(
+            "mapable_cdc_webhooks", "Webhook requests, by outcome: received, repeated, stored, refused or failed.",
+            ("outcome",), registry=self.registry,
+        )
+        self.webhook_seconds = Histogram(
+            "mapable_cdc_webhook_seconds", "Time until a webhook request was answered.", buckets=SECONDS,
+            registry=self.registry,
+        )
         self.active = Gauge("mapable_cdc_active", "1 while this process is the active one.", registry=self.registry)
 
     def request(self, operation: str, outcome: str, took_s: float) -> None:
@@ -67,6 +75,10 @@ class Metrics:
     def key(self, entity: str, outcome: str, claim: Claim) -> None:
         self.reconciled.labels(entity, outcome).inc()
         self.latency_seconds.labels(outcome).observe((datetime.now(UTC) - claim.marked_at).total_seconds())
+
+    def webhook(self, outcome: str, took_s: float) -> None:
+        self.webhooks.labels(outcome).inc()
+        self.webhook_seconds.observe(took_s)
 
     def captured(self, changes: int, keys: int) -> None:
         self.changes.inc(changes)

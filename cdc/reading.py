@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from cdc.holding import rows_back
 from cdc.plan import Nothing, Ours, Plan, Update, decide, ours_of, references
 from sinks.mapable.rows import Read, Rows
 from sinks.mapping.entities import by_name
-from sinks.mapping.model import Entity, Owner, Row
+from sinks.mapping.model import Entity, Owner, Rendered, Row
 from sinks.mapping.rendering import owner_of, render
 from state import links, lookups, work
 from state.changes import Key, PageId, Priority, Reason
@@ -76,6 +76,7 @@ class Reader:
         directions: Mapping[str, str],
         enabled: frozenset[str],
         opened: frozenset[tuple[str, str]] = frozenset(),
+        paused: Callable[[Entity], frozenset[str]] = lambda _: frozenset(),
         remembers: bool = True,
     ) -> None:
         self._pool = pool
@@ -84,6 +85,7 @@ class Reader:
         self._directions = directions
         self._enabled = enabled
         self._opened = opened
+        self._paused = paused
         self._remembers = remembers     # False: only looks, and changes nothing in the sidecar
 
     async def read(self, entity: Entity, claims: Sequence[Claim]) -> tuple[Situation, ...]:
@@ -91,8 +93,9 @@ class Reader:
         found = await self._rows.read(entity, {claim.system_id: claim.xid for claim in claims})
         if self._remembers:
             found = await self._with_current_names(entity, claims, found)
+        paused = self._paused(entity)
         rendered = {
-            system_id: render(entity, read.row, self._time_zone)
+            system_id: _without(paused, render(entity, read.row, self._time_zone))
             for system_id, read in found.items()
             if read.row is not None
         }
@@ -172,6 +175,10 @@ class Reader:
         async with self._pool.connection() as conn:
             remembered = await lookups.seed(conn, shown)
         return frozenset(key for key, digest in shown.items() if remembered.get(key, digest) != digest)
+
+
+def _without(paused: frozenset[str], rendered: Mapping[str, Rendered]) -> Mapping[str, Rendered]:
+    return {key: value for key, value in rendered.items() if key not in paused} if paused else rendered
 
 
 def _member(entity: Entity, read: Read) -> bool:

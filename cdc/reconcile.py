@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ import psycopg
 import structlog
 
 from cdc.adoption import Adoption
-from cdc.effects import GONE, DatabaseTrashed, Effects, deliver
+from cdc.effects import DatabaseTrashed, Effects, deliver
 from cdc.fanout import LOOKUP_KINDS, Fanout
 from cdc.looking import Looks
 from cdc.meeting import Meeting
@@ -33,6 +32,7 @@ from cdc.plan import (
     cooling_s,
 )
 from cdc.reading import Reader, Situation
+from cdc.schema_watch import SchemaWatch
 from cdc.strays import Strays
 from sinks.base import EntityUnavailable, Page, PageGone, PageSink, PageTrashed, SinkUnavailable
 from sinks.mapable.rows import SourceChanged
@@ -64,28 +64,6 @@ Observer = Callable[[str, str, Claim], None]
 """Called with (entity, what was done, claim) for each key that is through."""
 
 
-@dataclass(slots=True)
-class Paused:
-    """Entities that can't be worked on now, with the reason, until the loop's clock says to try again."""
-
-    until_s: dict[str, float] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-
-    def pause(self, entity: str, reason: str, until_s: float) -> None:
-        if self.reasons.get(entity) != reason:
-            log.warning("entity.paused", entity=entity, why=reason)
-        self.reasons[entity] = reason
-        self.until_s[entity] = until_s
-
-    def heal(self, entity: str) -> None:
-        if self.reasons.pop(entity, None) is not None:
-            log.info("entity.resumed", entity=entity)
-        self.until_s.pop(entity, None)
-
-    def names(self, now_s: float) -> tuple[str, ...]:
-        return tuple(entity for entity, until_s in self.until_s.items() if until_s > now_s)
-
-
 class Reconciler:
     """Works the queue off. One instance is active per sidecar; leases and fences hold should there be two."""
 
@@ -101,6 +79,7 @@ class Reconciler:
         meeting: Meeting,
         looks: Looks,
         sink: PageSink,
+        schema: SchemaWatch,
         entities: Sequence[Entity],
         *,
         sink_down: Callable[[], bool] = lambda: False,
@@ -116,13 +95,14 @@ class Reconciler:
         self._meeting = meeting
         self._looks = looks
         self._sink = sink
+        self._schema = schema
         self._entities: Mapping[str, Entity] = {entity.name: entity for entity in entities}
         self._sink_down = sink_down
         self._observer = observer
         self._wake = asyncio.Event()
         self._in_hand = 0
         self._stopping = False
-        self.paused = Paused()
+        self.paused = schema.paused
 
     def wake(self) -> None:
         """Say that there may be something due."""
@@ -281,7 +261,7 @@ class Reconciler:
             await self._release(now.claim, 0)
             return "no_turn"
         except PageGone:
-            await self._effects.unlink(now, page_id, GONE)
+            await self._gone(now)
             return "unlinked"
         if page is None:
             return await self._act(now)
@@ -328,7 +308,15 @@ class Reconciler:
             # outside of the turn: reading the page takes a turn of its own
             await self._effects.find_out_trashed(now)
             return "unlinked"
+        except PageGone:
+            await self._gone(now)
+            return "unlinked"
         return await self._act(now)
+
+    async def _gone(self, now: Situation) -> None:
+        """Ask for the database first: what is out of reach with all its pages was taken from none of them."""
+        await self._schema.check_now(now.entity)
+        await self._effects.gone(now)
 
     async def _look_up(self, claim: Claim) -> None:
         try:
@@ -370,6 +358,7 @@ class Reconciler:
         if isinstance(error, SourceChanged | EntityUnavailable | PoisonError):
             wait_s = PAUSE_S
             self.paused.pause(name, str(error), self._now_s() + wait_s)
+            self._schema.ask(name)
         for claim in claims:
             await self._release(claim, wait_s)
 
@@ -386,10 +375,13 @@ class Reconciler:
     async def _failed(self, claim: Claim, error: SyncError) -> None:
         """Put the key where its error says: aside for good, back for later, back until its entity heals."""
         match error:
+            case PoisonError(reason="notion_validation_error") if await self._moved(claim):
+                await self._release(claim, backoff_s(claim.attempts), counts=True)
             case PoisonError():
                 await self._park(claim, error.reason, str(error))
             case SourceChanged() | EntityUnavailable() | DatabaseTrashed():
                 self.paused.pause(claim.entity, str(error), self._now_s() + PAUSE_S)
+                self._schema.ask(claim.entity)
                 await self._release(claim, PAUSE_S)
             case RateLimited() | SinkUnavailable():
                 await self._release(claim, 0.5)
@@ -399,6 +391,17 @@ class Reconciler:
                 await self._release(claim, backoff_s(claim.attempts), counts=not self._sink_down())
             case _:
                 raise error
+
+    async def _moved(self, claim: Claim) -> bool:
+        """Whether Notion refused a write because people changed the database under it: then it is made again."""
+        entity = self._entities.get(claim.entity)
+        if entity is None:
+            return False
+        try:
+            return await self._schema.check_now(entity)
+        except TransientError as error:
+            log.info("schema.not_told", entity=claim.entity, why=str(error))
+            return True
 
     async def _park(self, claim: Claim, reason: str, message: str) -> None:
         log.warning("work.parked", entity=claim.entity, reason=reason, attempts=claim.attempts)

@@ -17,13 +17,18 @@ from cdc.replication.faults import SlotBusy
 from cdc.status import status_of
 from cdc.supervisor import Supervisor
 from cdc.terminal import err, on_stop_signals
-from cdc.web.health import Probes, Render, application, serving
+from cdc.web.application import serving
+from cdc.web.health import Probes, Render
+from cdc.web.site import site
 from state.errors import FatalError
 
 TOKEN_CHECK_S: Final = 5.0
 """A Notion that hangs must not keep the log from being read."""
 
 METRICS_S: Final = 3.0
+STOP_S: Final = 8.0
+"""Longer than what is being sent may take to end."""
+CUT_SHORT_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -43,10 +48,27 @@ async def serve(settings: Settings) -> None:
 
         on_stop_signals(stop)
         probes = Probes(supervisor.readiness, metrics_of(parts))
-        async with serving(application(probes), settings.http_host, settings.http_port) as port:
+        async with serving(site(parts, probes, supervisor.wake), settings.http_host, settings.http_port) as port:
             err.print(f"mapable-cdc: http://{_url_host(settings.http_host)}:{port}/readyz", soft_wrap=True)
             await _check_token(parts, stopping)
-            await supervisor.run()
+            await _until_stopped(supervisor, stopping)
+
+
+async def _until_stopped(supervisor: Supervisor, stopping: asyncio.Event) -> None:
+    """Run until the supervisor ends; once it was asked to, it has a while, whatever hangs (a database, say)."""
+    running = asyncio.create_task(supervisor.run(), name="supervisor")
+    asked = asyncio.create_task(stopping.wait(), name="stop")
+    try:
+        await asyncio.wait((running, asked), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((running,), timeout=STOP_S)
+        if running.done():
+            running.result()
+            return
+        log.warning("stop.cut_short", after_s=STOP_S)
+    finally:
+        for task in (running, asked):
+            task.cancel()
+        await asyncio.wait((running, asked), timeout=CUT_SHORT_S)
 
 
 async def _check_token(parts: app.Parts, stopping: asyncio.Event) -> None:
@@ -101,8 +123,12 @@ async def _disabled(settings: Settings) -> None:
     async def nothing() -> bytes:
         return b""
 
-    probes = Probes(readiness, nothing)
-    async with serving(application(probes), settings.http_host, settings.http_port) as port:
+    async with (
+        app.assembled(settings) as parts,
+        serving(
+            site(parts, Probes(readiness, nothing), lambda: None), settings.http_host, settings.http_port
+        ) as port,
+    ):
         err.print(f"mapable-cdc: http://{_url_host(settings.http_host)}:{port}/readyz", soft_wrap=True)
         await stopping.wait()
 

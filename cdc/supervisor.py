@@ -7,7 +7,7 @@ and try again) and nothing that was not durable is lost by starting over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from cdc.app import (
     looks_of,
     polling_of,
     reconciler_of,
+    schema_watch_of,
     sink_of,
     sweeping_of,
 )
@@ -33,14 +34,17 @@ from cdc.replication import slot as slots
 from cdc.replication import wal2json
 from cdc.replication.faults import SlotGone
 from cdc.replication.stream import ReplicationStream
+from cdc.retention import Retention
+from cdc.schema_watch import SchemaWatch
 from state.database import readable
 from state.errors import FatalError, SyncError, TransientError
-from state.settings import data_sources
 
 STANDBY_S: Final = 1.0
 DATABASES_S: Final = 2.0
 SLOT_TIMEOUT_S: Final = 30.0
 DRAIN_S: Final = 7.0
+CANCEL_AGAIN_S: Final = 2.5
+"""Longer than the stream takes to say goodbye."""
 MARKER_S: Final = 1.0
 LONGEST_WAIT_S: Final = 15.0
 
@@ -54,6 +58,7 @@ class Supervisor:
         self._parts = parts
         self._stopping = asyncio.Event()
         self._reconciler: Reconciler | None = None
+        self._schema: SchemaWatch | None = None
         self.role = "starting"
         self.streaming = False
         self.problem: str | None = None
@@ -61,6 +66,11 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for a clean end: no new work, what is in flight ends."""
         self._stopping.set()
+
+    def wake(self) -> None:
+        """Say that something was marked; on a standby the active process finds it by itself, within a second."""
+        if self._reconciler is not None:
+            self._reconciler.wake()
 
     async def run(self) -> None:
         """Run until stopped; raises FatalError when a person must act."""
@@ -93,6 +103,8 @@ class Supervisor:
             told["streaming"] = self.streaming
             if self._reconciler is not None and self._reconciler.paused.reasons:
                 told["paused"] = dict(self._reconciler.paused.reasons)
+            if self._schema is not None and (fields := self._schema.paused_fields):
+                told["pausedFields"] = dict(fields)
             breaker = self._parts.pacer.breaker
             if breaker.open:
                 told |= {"degraded": True, "notion": breaker.reason}
@@ -115,31 +127,37 @@ class Supervisor:
         await self._mark_changed()
         adoption = adoption_of(parts, sink)
         looks = looks_of(parts, sink)
-        reconciler = reconciler_of(parts, sink, adoption, looks)
+        schema = schema_watch_of(parts, sink)
+        reconciler = reconciler_of(parts, sink, schema, adoption, looks)
         polling = polling_of(parts, sink, adoption, looks)
         sweeping = sweeping_of(parts, sink, adoption)
-        self._reconciler = reconciler
+        self._reconciler, self._schema = reconciler, schema
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(Leadership.watch(lock), name="watch lock"),
-                    tasks.create_task(self._watch_databases(), name="watch databases"),
+                    tasks.create_task(_watch_databases(schema), name="watch databases"),
+                    tasks.create_task(schema.run(), name="watch schemas"),
                     tasks.create_task(self._capture_forever(reconciler.wake), name="capture"),
                     tasks.create_task(self._mark_forever(reconciler.wake), name="marker"),
                     tasks.create_task(explaining_of(parts).run(), name="explaining"),
                     tasks.create_task(polling.run(reconciler.wake), name="poll"),
                     tasks.create_task(sweeping.run(reconciler.wake), name="sweep"),
+                    tasks.create_task(
+                        Retention(parts.pool, audit_days=parts.settings.audit_retention_days).run(), name="retention"
+                    ),
                 ]
                 working = tasks.create_task(reconciler.run(), name="reconcile")
-                await self._stopping.wait()
-                reconciler.stop()
-                parts.pacer.send_away()
-                await asyncio.wait([working], timeout=DRAIN_S)
-                for task in (*running, working):
-                    task.cancel()
+                try:
+                    await self._stopping.wait()
+                    reconciler.stop()
+                    parts.pacer.send_away()
+                    await asyncio.wait([working], timeout=DRAIN_S)
+                finally:
+                    await _end((*running, working))
         finally:
             self.streaming = False
-            self._reconciler = None
+            self._reconciler = self._schema = None
 
     async def _capture_forever(self, on_marked: Callable[[], None]) -> None:
         """Stream, and stream again after every interruption; makes the slot when there is none to read."""
@@ -225,18 +243,6 @@ class Supervisor:
         async with self._parts.pool.connection() as conn:
             await marker.remember(conn, now)
 
-    async def _watch_databases(self) -> None:
-        """Return never; raises TransientError once setup stored other ids, so that all starts over with those."""
-        before = None
-        while True:
-            async with self._parts.pool.connection() as conn:
-                found = await data_sources(conn)
-            now = {name: (source.data_source_id, dict(source.properties)) for name, source in found.items()}
-            if before is not None and now != before:
-                raise TransientError("setup changed the databases or their properties")
-            before = now
-            await asyncio.sleep(DATABASES_S)
-
     async def _mark_forever(self, on_marked: Callable[[], None]) -> None:
         """Take markings further, ours and those that a command began."""
         while True:
@@ -260,6 +266,30 @@ class Supervisor:
             log.info("role.changed", role=role)
         self.role = role
         self._parts.metrics.active.set(role == "active")
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    More than once: before Python 3.13 a TaskGroup tells of a child that failed at the moment of its own cancellation
+    and forgets the cancellation. A capture that took this for an interruption would go on, alone, for good.
+    """
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+async def _watch_databases(schema: SchemaWatch) -> None:
+    """Return never; raises TransientError once setup stored other databases, so that all starts over with those.
+
+    Other properties, or options, of the same ones are taken up on the way.
+    """
+    before = None
+    while True:
+        now = {name: source.data_source_id for name, source in (await schema.refresh()).items()}
+        if before is not None and now != before:
+            raise TransientError("setup changed the databases")
+        before = now
+        await asyncio.sleep(DATABASES_S)
 
 
 def _sweeper(gathering: Gathering) -> Callable[[str, str], None]:

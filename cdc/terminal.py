@@ -71,7 +71,7 @@ class Interrupted(Failed):
 
 
 def settings_of(ctx: click.Context) -> Settings:
-    """Return the settings that a verb works with; the group was told where their file is."""
+    """Return the settings of a command, with logging set up as they say."""
     try:
         settings = load(env_file=ctx.obj)
     except FatalError as error:

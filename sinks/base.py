@@ -105,6 +105,14 @@ class PageSink(Protocol):
         """Whether the page is in the entity's database: a person may have moved it."""
         ...
 
+    def paused(self, entity: Entity) -> frozenset[str]:
+        """Return the fields that people made unusable: they are left out of writes, and not read."""
+        ...
+
+    def was_restored(self, entity: Entity, key: str, label: str) -> bool:
+        """Whether the option was taken out of the schema lately and put back: pages have lost it with that."""
+        ...
+
     def turn(self, priority: Priority) -> AbstractAsyncContextManager[TurnTaken]:
         """Wait for leave to send one request. `create`, `update` and `set_trashed` are called within a turn."""
         ...
@@ -118,7 +126,7 @@ class PageSink(Protocol):
         ...
 
     async def read(self, entity: Entity, page_id: PageId) -> Page:
-        """Return the page as it is, one attempt within a turn; raises PageGone."""
+        """Return the page as it is, one attempt within a turn, its long properties to the end; raises PageGone."""
         ...
 
     async def set_trashed(self, entity: Entity, page_id: PageId, *, trashed: bool) -> Page:

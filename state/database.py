@@ -16,6 +16,8 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
 
 CONNECT_TIMEOUT_S = 10
+RECONNECT_S = 5.0
+"""A pool's own attempts get rarer and rarer; after this long whoever wants a connection next begins anew, at once."""
 
 
 def conninfo(
@@ -53,9 +55,19 @@ async def open_pool(
     info: str, *, name: str, max_size: int, configure: Callable[[Connection], Awaitable[None]] | None = None
 ) -> AsyncIterator[Pool]:
     """Open a pool of autocommit connections; fails at once when the database can't be reached."""
+
+    async def check(conn: Connection) -> None:
+        try:
+            await AsyncConnectionPool.check_connection(conn)
+        except psycopg.Error:
+            # It is hardly the only one: left alone, the pool would hand out the dead ones one by one, each time after
+            # a longer wait, and be of no use for half a minute after the database is back
+            await pool.check()
+            raise
+
     pool: Pool = AsyncConnectionPool(
         info, kwargs={"autocommit": True}, min_size=1, max_size=max_size, name=name, open=False, timeout=30,
-        check=AsyncConnectionPool.check_connection, configure=configure,
+        check=check, configure=configure, reconnect_timeout=RECONNECT_S,
     )
     try:
         await pool.open(wait=True, timeout=CONNECT_TIMEOUT_S)

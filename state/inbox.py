@@ -17,10 +17,11 @@ from psycopg.types.json import Jsonb
 from state.changes import PageId
 from state.database import Connection
 
+# least(): a clock that runs ahead must not make an edit win over all that comes after it
 RECEIVE: Final[LiteralString] = """
 insert into inbox (event_id, happened_at, kind, entity_type, entity_id, data_source_id, authors, properties, attempt)
-values (%(event_id)s, %(happened_at)s, %(kind)s, %(entity_type)s, %(entity_id)s, %(data_source_id)s, %(authors)s,
-    %(properties)s, %(attempt)s)
+values (%(event_id)s, least(%(happened_at)s, clock_timestamp()), %(kind)s, %(entity_type)s, %(entity_id)s,
+    %(data_source_id)s, %(authors)s, %(properties)s, %(attempt)s)
 on conflict (event_id) do nothing
 """
 
@@ -78,6 +79,7 @@ class Event:
     entity_type: str
     entity_id: str
     data_source_id: str | None = None    # of the database around a row
+    parent_id: str | None = None         # of whatever is around it; not kept
     authors: Sequence[Author] = ()
     properties: Sequence[str] = ()
     attempt: int = 1

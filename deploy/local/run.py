@@ -61,7 +61,8 @@ class ChildEnded(Exception):
 def main() -> int:
     """Run until Ctrl-C."""
     dotenv = REPOSITORY / ".env"
-    given = {**(parse(dotenv.read_text(encoding="utf-8", errors="replace")) if dotenv.exists() else {}), **os.environ}
+    from_file = parse(dotenv.read_text(encoding="utf-8", errors="replace")) if dotenv.exists() else {}
+    given = {**from_file, **{name: value for name, value in os.environ.items() if value}}
     database = bool(given.get("DATABASE_URL") or given.get("DATABASE_URL_FILE"))
     notion = bool(given.get("NOTION_API_KEY") or given.get("NOTION_API_KEY_FILE"))
     if database and notion:

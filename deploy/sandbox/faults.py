@@ -48,6 +48,7 @@ class Fault:
     retry_after: int | None = None
     reason: str = "public_api_request_rate_limit"
     code: str | None = None
+    message: str | None = None
     with_committed_id: bool = True
     delay_s: float = 1.0
     body_contains: str | None = None
@@ -72,11 +73,12 @@ class Fault:
     def answer(self, request_id: str, created_id: str | None) -> tuple[int, dict[str, str], str, str]:
         """Return (status, headers, content type, body) of a fault that is an answer."""
         code, message = STATUSES[self.kind]
+        code, message = self.code or code, self.message or message
         status = int(self.kind)
         headers: dict[str, str] = {}
         if self.kind == "502":
             return status, headers, "text/html", HTML
-        body: Json = {"object": "error", "status": status, "code": self.code or code, "message": message}
+        body: Json = {"object": "error", "status": status, "code": code, "message": message}
         body["request_id"] = request_id
         retry_after = self.retry_after
         if retry_after is None and self.kind in ("429", "529") and self.reason != "public_api_request_blocked":

@@ -5,6 +5,7 @@ The client's own retries are off: they don't know 409, 504, 529, a 503 after the
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -55,7 +56,9 @@ class NotionClient:
         self.pacer = pacer
         self._observer = observer
         self._client = AsyncClient(
-            auth=token, base_url=base_url, notion_version=NOTION_VERSION, timeout_ms=int(timeout_s * 1000), retry=False
+            auth=token, base_url=base_url, notion_version=NOTION_VERSION, timeout_ms=int(timeout_s * 1000), retry=False,
+            # its own logger writes Notion's messages to stderr, and a refusal may quote the value that it refuses
+            logger=logging.Logger("notion_client"), log_level=logging.CRITICAL + 1,
         )
 
     async def close(self) -> None:
@@ -88,6 +91,14 @@ class NotionClient:
         self.pacer.succeeded()
         self._observe(operation, "ok", started_s)
         return answer
+
+    async def follow_up(self, method: str, path: str, *, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send the continuation of a request that was answered, within its turn: seldom, so that nobody waits for it.
+
+        To wait for a turn while holding one could wait forever.
+        """
+        await self.pacer.follow_up()
+        return await self.request(method, path, query=query)
 
     async def call(
         self,

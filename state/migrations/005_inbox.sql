@@ -20,3 +20,8 @@ create index inbox_received on inbox (received_at);
 
 -- by age alone: what retention deletes
 create index audit_log_at on audit_log (at);
+
+-- a marking that an operator asked for looks at both sides, and goes before a backfill
+alter table marking
+    add column reasons smallint not null default 1,
+    add column priority smallint not null default 2;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 import aiohttp
 import psycopg
+from multidict import CIMultiDict
 from prometheus_client.parser import text_string_to_metric_families
 from psycopg.rows import dict_row
 
@@ -154,6 +156,10 @@ class Scene:
         rows = await self.db.execute(AUDITED.encode(), {"id": system_id})
         return {row[0] for row in await rows.fetchall()}
 
+    async def settled_quietly(self) -> None:
+        """Return when nothing waits to be worked off."""
+        await self.until_true(NOTHING_LEFT)
+
     async def calls_of(self, *statements: str) -> tuple[Request, ...]:
         """Run statements, a transaction each, and return the requests that they led to, the sentinel's left out."""
         await self.settled()
@@ -191,10 +197,24 @@ class Scene:
 
     async def get(self, path: str) -> tuple[int, str]:
         """Ask the service over HTTP; return status and body."""
-        async with aiohttp.ClientSession() as client, client.get(self._url() + path) as answer:
+        async with aiohttp.ClientSession() as client, client.get(self.url() + path) as answer:
             return answer.status, await answer.text()
 
-    def _url(self) -> str:
+    async def call(
+        self, method: str, path: str, *, token: str | None = None, **arguments: Any
+    ) -> tuple[int, dict[str, Any], Mapping[str, str]]:
+        """Call an endpoint of the service, as the operator when `token` is given; return status, JSON and headers."""
+        headers = CIMultiDict[str](arguments.pop("headers", ()))
+        if token is not None:
+            headers.add("Authorization", f"Bearer {token}")
+        async with (
+            aiohttp.ClientSession() as client,
+            client.request(method, self.url() + path, headers=headers, **arguments) as answer,
+        ):
+            return answer.status, json.loads(await answer.text() or "{}"), answer.headers
+
+    def url(self) -> str:
+        """Return where the service listens."""
         for line in self.service.lines:
             if (found := re.search(r"(http://127\.0\.0\.1:\d+)/readyz", line)) is not None:
                 return found[1]
