@@ -14,6 +14,7 @@ from cdc.app import Parts, reader_of, sink_of
 from cdc.facts import Facts, Gatherer
 from cdc.merging import Merged, merge
 from cdc.reading import Situation
+from cdc.records import line_as_json, parked_as_json, time_as_json
 from sinks.base import Page, PageGone
 from sinks.mapping.model import Entity, Field, Mirror
 from state import record, stamps
@@ -21,6 +22,7 @@ from state.changes import ABSENT, Absent, Priority
 from state.errors import FatalError, TransientError
 from state.merge import Json, Pair
 from state.record import Record
+from state.settings import data_sources
 from state.threeway import Theirs, Unknown
 from state.work import Claim
 
@@ -64,11 +66,15 @@ async def explain(parts: Parts, entity: Entity, system_id: str, *, offline: bool
     (now,) = await reader_of(parts, None, remembers=False).read(entity, [claim])
     async with parts.pool.connection() as conn:
         known = await record.load(conn, claim.key, entity.table)
+        source = (await data_sources(conn)).get(entity.name)
         stamp = (await stamps.load(conn, entity.name, [system_id])).get(system_id)
+    paused = source.paused if source is not None else {}
     page, said, facts = await _page(parts, now, offline=offline)
     found = _merged(now, page, facts)
     fields = tuple(
-        _field(each, now, known, page, found) for each in entity.fields if not isinstance(each.source, Mirror)
+        _field(each, now, known, page, found, paused.get(each.key))
+        for each in entity.fields
+        if not isinstance(each.source, Mirror)
     )
     return Told(
         now, said, fields, known, stamp.changed_at if stamp is not None else None, _last_edit(known, page, facts),
@@ -122,7 +128,9 @@ def _last_edit(known: Record, page: Page | None, facts: Facts | None) -> LastEdi
     return LastEdit(known.link.edited_at if known.link is not None else None, None)
 
 
-def _field(each: Field, now: Situation, known: Record, page: Page | None, found: Merged | None) -> FieldTold:
+def _field(
+    each: Field, now: Situation, known: Record, page: Page | None, found: Merged | None, paused: str | None
+) -> FieldTold:
     key = each.key
     ours = now.ours.values.get(key, ABSENT) if now.ours is not None else ABSENT
     theirs: Theirs = page.theirs(key) if page is not None else ABSENT
@@ -133,6 +141,8 @@ def _field(each: Field, now: Situation, known: Record, page: Page | None, found:
     if conflict is not None:
         decided = "a decision is on its way" if conflict.status == "deciding" else "waits for a person"
         state, why = "frozen", f"conflict {conflict.id} ({conflict.rule}): {decided}"
+    elif paused is not None:
+        state, why = "paused", paused
     elif now.ours is not None and key in now.ours.left_out:
         state, why = "left out", now.ours.left_out[key]
     elif now.ours is not None and isinstance(ours, Absent):
@@ -192,9 +202,9 @@ def as_json(told: Told) -> dict[str, Any]:
         "direction": told.now.direction,
         "unlinkedBecause": link.unlinked_because if link is not None else None,
         "conflictState": link.conflict_state if link is not None else "none",
-        "lastSyncedAt": _time(known.link.synced_at if known.link is not None else None),
-        "mapableAt": _time(told.mapable_at),
-        "notionAt": _time(told.notion.at),
+        "lastSyncedAt": time_as_json(known.link.synced_at if known.link is not None else None),
+        "mapableAt": time_as_json(told.mapable_at),
+        "notionAt": time_as_json(told.notion.at),
         "notionBy": told.notion.by,
         "fields": [
             {
@@ -222,12 +232,9 @@ def as_json(told: Told) -> dict[str, Any]:
         },
         "parked": None
         if known.parked is None
-        else {"reason": known.parked.reason, "message": known.parked.message, "attempts": known.parked.attempts},
+        else parked_as_json(known.parked),
         "delete": known.deletion.value if known.deletion is not None else None,
-        "lately": [
-            {"at": _time(line.at), "action": line.action, "actor": line.actor, "properties": line.properties}
-            for line in known.lines
-        ],
+        "lately": [line_as_json(line) for line in known.lines],
         "next": told.next,
     }
 
@@ -241,6 +248,3 @@ def _notion(theirs: Theirs) -> dict[str, Json]:
         case _:
             return {"notion": theirs}
 
-
-def _time(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None

@@ -13,6 +13,7 @@ from cdc.overview import overview_of
 from cdc.web.application import application
 from cdc.web.auth import Guard
 from cdc.web.conflicts import Conflicts
+from cdc.web.decisions import Decisions
 from cdc.web.health import Probes
 from cdc.web.records import Records
 from cdc.web.status import Status
@@ -41,4 +42,5 @@ def site(parts: Parts, probes: Probes, on_marked: Callable[[], None]) -> web.App
         Status(overview, guard).routes(),
         Conflicts(parts.pool, orders, guard, on_marked=on_marked).routes(),
         Records(parts.pool, parts.queue, guard).routes(),
+        Decisions(parts.pool, guard, on_marked=on_marked).routes(),
     )
