@@ -36,16 +36,16 @@ def sentence(
         )
     if known.work is not None and known.work.in_hand:
         return "It is being worked on right now."
-    if known.deletion is Verdict.HELD:
-        return (
-            "Nothing until a person acts: the row is gone, and its page is held because many went at once. "
-            f"`mapable-cdc deletes approve {now.claim.system_id}` or `reject`."
-        )
     if now.link is not None and now.link.state == PageState.UNLINKED:
         because = UNLINKED.get(now.link.unlinked_because or "", "a person took its page away")
         return (
             f"Nothing is sent: {because}. Bring the page back in "
             "Notion, or sync the record by hand."
+        )
+    if known.deletion is Verdict.HELD:
+        return (
+            "Nothing until a person acts: the row is gone, and its page is held because many went at once. "
+            f"`mapable-cdc deletes approve {now.claim.system_id}` or `reject`."
         )
     if now.link is not None and now.link.state == PageState.AMBIGUOUS:
         return "Two pages carry its System ID: trash one of them in Notion, and the other is linked."

@@ -178,6 +178,17 @@ async def test_a_hold_outlives_a_restart_and_a_comparison_of_everything(scene: S
     assert set(held) <= standing(scene)
 
 
+async def test_a_page_that_a_person_takes_away_needs_no_word_any_more(scene: Scene) -> None:
+    await scene.run("""delete from "User" where id <= 'p07'""")
+    await scene.settled()
+    held = await scene.value(HELD)
+
+    scene.sandbox.people.trash(scene.page_id("Participants", held[0]))
+    await scene.look("participant", held[0])
+
+    assert [item["systemId"] for item in await listed(scene)] == held[1:]
+
+
 @pytest.mark.parametrize(("arguments", "said"), [
     (("approve",), "nothing is named"),
     (("reject",), "nothing is named"),
