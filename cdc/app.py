@@ -10,6 +10,7 @@ import psycopg
 import structlog
 
 from cdc.absorbing import Absorber
+from cdc.acting import Acting
 from cdc.adoption import Adoption
 from cdc.config import Settings
 from cdc.effects import Effects
@@ -28,7 +29,9 @@ from cdc.polling import Polling
 from cdc.reading import Reader
 from cdc.reconcile import Reconciler
 from cdc.refusals import refused
+from cdc.returning import Returning
 from cdc.schema_watch import SchemaWatch
+from cdc.settling import Settling
 from cdc.strays import Strays
 from cdc.sweep import Sweeping
 from sinks.base import SinkUnavailable
@@ -194,7 +197,8 @@ def reconciler_of(
     reader = reader_of(parts, sink)
     effects = Effects(
         parts.pool, parts.queue, sink, reader, Holding(parts.pool, parts.rows),
-        lookup_window_s=settings.notion_create_lookup_seconds, time_zone=settings.zone,
+        Settling(parts.pool, sink, reader, time_zone=settings.zone),
+        lookup_window_s=settings.notion_create_lookup_seconds,
     )
     gatherer = Gatherer(
         parts.pool, sink, strategy=settings.notion_conflict_strategy, opened=settings.opened, time_zone=settings.zone
@@ -203,16 +207,20 @@ def reconciler_of(
         parts.pool, reader, WriteBack(settings.direct.schema), time_zone=settings.zone,
         grace_s=settings.notion_revert_grace_seconds,
     )
+    meeting = Meeting(
+        parts.pool, sink, gatherer, absorber, effects, schema,
+        always_read=settings.notion_conflict_strategy == "manual-review",
+    )
+    entities = {entity.name: entity for entity in settings.entities}
+    returning = Returning(
+        parts.pool, schema, entities, sink_down=lambda: parts.pacer.breaker.open, observer=parts.metrics.key
+    )
     return Reconciler(
-        parts.pool, parts.queue, reader, effects,
-        Fanout(parts.pool, parts.rows, settings.entities),
-        strays_of(parts, sink), adoption or adoption_of(parts, sink),
-        Meeting(
-            parts.pool, sink, gatherer, absorber, effects, schema,
-            always_read=settings.notion_conflict_strategy == "manual-review",
-        ),
-        looks or looks_of(parts, sink), sink, schema, settings.entities,
-        sink_down=lambda: parts.pacer.breaker.open, observer=parts.metrics.key,
+        parts.pool, parts.queue, reader,
+        Acting(parts.queue, reader, effects, meeting, schema, returning, sink), returning,
+        Fanout(parts.pool, parts.rows, settings.entities), strays_of(parts, sink),
+        adoption or adoption_of(parts, sink), meeting, looks or looks_of(parts, sink), schema.paused, entities,
+        observer=parts.metrics.key,
     )
 
 

@@ -74,11 +74,13 @@ class Left:
 class Backfill:
     """One backfill of some entities."""
 
-    def __init__(self, parts: Parts, entities: Sequence[Entity], progress: Progress) -> None:
+    def __init__(
+        self, parts: Parts, entities: Sequence[Entity], progress: Progress, *, also: Sequence[str] = ()
+    ) -> None:
         self._parts = parts
         self._entities = entities
         self._progress = progress
-        self._names = [entity.name for entity in entities]
+        self._names = [*(entity.name for entity in entities), *also]
         self._total = 0
         self._marked_at: datetime | None = None
         self._note: str | None = None
@@ -93,8 +95,12 @@ class Backfill:
         await sink_of(self._parts)
         started_at = await self._now()
         await self._parts.marker.start(self._entities)
+        return await self.see_through(started_at)
+
+    async def see_through(self, since: datetime) -> tuple[Parked, ...]:
+        """See what is marked through; return what was parked `since` then."""
         await self._to_the_end()
-        return await self._parked(started_at)
+        return await self._parked(since)
 
     async def _to_the_end(self) -> None:
         """Go on until nothing is left, through a restart of the database and the end of the active process."""

@@ -27,11 +27,14 @@ from cdc.forecast import Forecast, forecast
 from cdc.installing import set_up
 from cdc.serving import drop_slot, serve
 from cdc.status import Status, slot_as_json, slot_line, status_of
+from cdc.sweep_command import sweep as run_sweep
+from cdc.sweep_command import sweeps_as_json, sweeps_table
 from cdc.terminal import EXIT_FINDINGS, WrongUsage, err, out, settings_of
 from sinks.mapping.entities import ENTITIES
 from sinks.mapping.model import Entity
 from sinks.notion.ids import parse_id
 from sinks.notion.setup import Done, env_lines
+from state.looks import Sweep
 from state.work import Parked
 
 
@@ -131,13 +134,7 @@ def backfill(ctx: click.Context, entity: str | None, dry_run: bool, as_json: boo
     Notion can't show; 2 wrong usage or settings, 3 a person must act, 130 interrupted.
     """
     settings = settings_of(ctx)
-    chosen = [item for item in settings.entities if entity is None or item.name == entity]
-    if not chosen:
-        off = [item.setting for item in ENTITIES if entity is None or item.name == entity]
-        raise WrongUsage(
-            f"{entity or 'every entity'} is switched off",
-            f"Set {' or '.join(f'NOTION_SYNC_{name}' for name in off)} to true, or remove it.",
-        )
+    chosen = _chosen(settings, entity)
     if dry_run:
         forecasts = terminal.run(_forecast(settings, chosen))
         _show_forecasts(forecasts, as_json)
@@ -145,6 +142,18 @@ def backfill(ctx: click.Context, entity: str | None, dry_run: bool, as_json: boo
     parked = terminal.run(_backfill(settings, chosen, quiet=as_json))
     _show_parked(parked, as_json)
     sys.exit(EXIT_FINDINGS if parked else 0)
+
+
+def _chosen(settings: Settings, entity: str | None) -> list[Entity]:
+    """Return the entities that a verb is about: the one that was named, or all that are switched on."""
+    chosen = [item for item in settings.entities if entity is None or item.name == entity]
+    if not chosen:
+        off = [item.setting for item in ENTITIES if entity is None or item.name == entity]
+        raise WrongUsage(
+            f"{entity or 'every entity'} is switched off",
+            f"Set {' or '.join(f'NOTION_SYNC_{name}' for name in off)} to true, or remove it.",
+        )
+    return chosen
 
 
 async def _forecast(settings: Settings, entities: list[Entity]) -> tuple[Forecast, ...]:
@@ -173,6 +182,40 @@ def _show_parked(parked: tuple[Parked, ...], as_json: bool) -> None:
         out.print(parked_table(parked))
     else:
         out.print("Every row is in Notion.")
+
+
+@main.command()
+@click.option("--entity", type=click.Choice([entity.name for entity in ENTITIES]), help="Only this one.")
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@click.pass_context
+def sweep(ctx: click.Context, entity: str | None, as_json: bool) -> None:
+    """Compare every page in Notion with what was agreed, and every row, and put right what differs.
+
+    `run` does this every NOTION_SWEEP_SECONDS by itself. Works beside an active `run` (which then does it) or alone.
+    Reads a hundred pages a request.
+
+    \b
+    Example: mapable-cdc sweep --entity incident
+    Exit codes: 0 swept and settled, 1 a database could not be swept or some work is parked (both are listed), 2 wrong
+    usage or settings, 3 a person must act, 130 interrupted.
+    """
+    settings = settings_of(ctx)
+    found, parked = terminal.run(_sweep(settings, _chosen(settings, entity), quiet=as_json))
+    if as_json:
+        click.echo(json.dumps({"sweeps": sweeps_as_json(found), "parked": parked_as_json(parked)}))
+    else:
+        out.print(sweeps_table(found))
+        if parked:
+            out.print(parked_table(parked))
+    sys.exit(EXIT_FINDINGS if parked or any(item.trouble for item in found) else 0)
+
+
+async def _sweep(
+    settings: Settings, entities: list[Entity], *, quiet: bool
+) -> tuple[tuple[Sweep, ...], tuple[Parked, ...]]:
+    async with app.assembled(settings) as parts:
+        with Bar(err, shown=not quiet) as bar:
+            return await run_sweep(parts, entities, bar)
 
 
 @main.command()

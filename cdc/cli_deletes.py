@@ -7,12 +7,10 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from cdc import app, holding, terminal
 from cdc.config import Settings
-from cdc.records import deletion_as_json, time_as_json
+from cdc.deletes_view import deletion_as_json, deletions_table
 from cdc.terminal import EXIT_FINDINGS, WrongUsage, out, settings_of
 from sinks.mapping.entities import ENTITIES
 from state import deletions
@@ -50,7 +48,7 @@ def listed(ctx: click.Context, entity: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"deletes": [deletion_as_json(item) for item in found]}))
     elif found:
-        out.print(_table(found))
+        out.print(deletions_table(found))
     else:
         out.print("Nothing is held.")
     sys.exit(EXIT_FINDINGS if found else 0)
@@ -115,10 +113,3 @@ async def _decided(
     async with app.assembled(settings) as parts, parts.pool.connection() as conn:
         return await decide(conn, await deletions.held(conn, entity=entity, ids=ids), "operator")
 
-
-def _table(found: Sequence[Deletion]) -> Table:
-    table = Table("entity", "id", "deleted at", "with", title="Held: their rows are gone, their pages stand")
-    for item in found:
-        parent = "" if item.group == item.key else f"{item.group_entity} {item.group_id}"
-        table.add_row(item.entity, Text(item.system_id), time_as_json(item.deleted_at), Text(parent))
-    return table

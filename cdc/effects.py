@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from typing import Final
 
 import structlog
 
-from cdc import crossing
+from cdc.delivery import deliver
 from cdc.holding import Holding
-from cdc.plan import Create, Resolve, Restore, Settle, Trash, Update, next_interval_s
+from cdc.plan import Create, Resolve, Restore, Settle, Trash, Update
 from cdc.reading import Reader, Situation
-from cdc.recording import Recorder
+from cdc.settling import Settling, edited_of
 from sinks.base import OutcomeUnknown, Page, PageGone, PageSink
-from sinks.mapping.entities import field_of
-from sinks.mapping.likeness import alike
-from state import audit, links, lookups, settings, work
-from state.changes import ABSENT, Absent, Key, PageId, Priority, Reason
-from state.database import Connection, Pool
+from state import audit, links, lookups, work
+from state.changes import ABSENT, PageId, Priority
+from state.database import Pool
 from state.errors import PoisonError, SyncError, TransientError
-from state.links import PageState, Settled
-from state.merge import Base, Json, Pair, observed
-from state.work import Claim, WorkQueue
+from state.links import PageState
+from state.merge import Base, Pair, observed
+from state.work import WorkQueue
 
 log = structlog.get_logger(__name__)
 
@@ -45,12 +40,12 @@ class Effects:
         sink: PageSink,
         reader: Reader,
         holding: Holding,
+        settling: Settling,
         *,
         lookup_window_s: float,
-        time_zone: ZoneInfo,
     ) -> None:
         self._pool = pool
-        self._time_zone = time_zone
+        self._settling = settling
         self._holding = holding
         self._queue = queue
         self._sink = sink
@@ -75,14 +70,14 @@ class Effects:
             # Notion says which page it made: as good as an answer, but for what the page shows
             log.info("page.create_confirmed", entity=entity.name)
             unseen = observed({}, now.ours.values, {})
-            await self._store(now, error.page_id, unseen, "page.created", now.ours.values)
+            await self._settling.store(now, error.page_id, unseen, "page.created", now.ours.values)
             return
         except SyncError:
             # every other failure says that nothing was made
             await self._forget_intent(now)
             raise
-        base = await self._observed(now, {}, now.ours.values, page)
-        await self._store(now, page.page_id, base, "page.created", now.ours.values, page=page)
+        base = await self._settling.base_after(now, {}, now.ours.values, page)
+        await self._settling.store(now, page.page_id, base, "page.created", now.ours.values, page=page)
 
     async def update(self, now: Situation, plan: Update) -> None:
         """Write the fields that differ; what is on its way is stored first. Raises PageTrashed, PageGone."""
@@ -91,8 +86,8 @@ class Effects:
             await self._queue.renew(claim, conn)
             await links.store_pushing(conn, entity.table, claim.system_id, plan.values)
         page = await self._sink.update(entity, plan.page_id, plan.values)
-        base = await self._observed(now, plan.base, plan.values, page)
-        await self._store(now, page.page_id, base, "page.updated", plan.values, page=page, plan=plan)
+        base = await self._settling.base_after(now, plan.base, plan.values, page)
+        await self._settling.store(now, page.page_id, base, "page.updated", plan.values, page=page, plan=plan)
 
     async def trash(self, now: Situation, plan: Trash) -> bool:
         """Put the page of a deleted row into the trash; ids stay as a tombstone. False: it is held, nothing is sent."""
@@ -105,7 +100,7 @@ class Effects:
                 await work.finish(conn, [now.claim])
                 return False
         page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=True)
-        edited = _edited(now, page, ())
+        edited = edited_of(now, page, ())
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
             await links.set_state(conn, now.entity.table, now.claim.system_id, PageState.TRASHED)
@@ -128,7 +123,7 @@ class Effects:
         page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=False)
         # a page that a person took away is merged with what was agreed before; a tombstone has nothing of that
         kept = now.link.base if now.link is not None and now.link.state == PageState.UNLINKED else None
-        await self._store(
+        await self._settling.store(
             now, page.page_id, kept or _seen_ours(page), "page.restored", {}, page=page, again=True, theirs=bool(kept)
         )
 
@@ -138,7 +133,7 @@ class Effects:
         pages = await self._sink.find(entity, claim.system_id)
         if len(pages) == 1:
             page = pages[0]
-            await self._store(now, page.page_id, _seen_ours(page), "page.adopted", {}, page=page, again=True)
+            await self._settling.store(now, page.page_id, _seen_ours(page), "page.adopted", {}, page=page, again=True)
             return
         if pages:
             async with self._pool.connection() as conn:
@@ -160,7 +155,7 @@ class Effects:
         """Store what is known without a call."""
         assert now.link is not None
         assert now.link.page_id is not None
-        await self._store(now, now.link.page_id, plan.base, "page.compared", {})
+        await self._settling.store(now, now.link.page_id, plan.base, "page.compared", {})
 
     async def wait(self, now: Situation) -> None:
         """Nothing to send yet, but a relation points at a row without a page: note it, so that the page marks us."""
@@ -176,101 +171,6 @@ class Effects:
                     await work.release(conn, claim, wait_s=0, counts=False)
                 else:
                     await work.finish(conn, [claim])
-
-    async def _observed(self, now: Situation, base: Base, sent: Mapping[str, Json], page: Page) -> Base:
-        """Return the base after Notion answered a write.
-
-        An answer that is not what was sent is Notion's way of writing it; unless somebody else has edited since.
-        """
-        strange = [key for key, value in sent.items() if not _arrived(now, key, value, page)]
-        if strange and page.edited_by is not None:
-            async with self._pool.connection() as conn:
-                ours = (await settings.get(conn, settings.BOT) or {}).get("id") == page.edited_by
-            if not ours:
-                got = {key: value for key, value in page.values.items() if key not in strange}
-                return observed(base, sent, got)
-        return observed(base, sent, page.values)
-
-    async def _store(
-        self,
-        now: Situation,
-        page_id: PageId,
-        base: Base,
-        action: str,
-        properties: Mapping[str, Json],
-        *,
-        page: Page | None = None,
-        plan: Update | None = None,
-        again: bool = False,
-        theirs: bool = False,
-    ) -> None:
-        """Store the new base and the audit line and clear the key, in one transaction under the lease.
-
-        `again`: the page was only found; the key goes back at once, to be compared (`theirs`: with a look at it).
-        """
-        entity, claim = now.entity, now.claim
-        waiting = now.waiting
-        left_out = now.ours.left_out if now.ours is not None else {}
-        newly_live = now.link is None or now.link.state != PageState.LIVE
-        edited = _edited(now, page, properties) if plan is not None and page is not None else ()
-        sent = bool(properties)
-        settled = Settled(
-            page_id, self._sink.database_of(entity), now.direction, base, left_out, sent,
-            next_interval_s(now.link) if sent else (now.link.send_interval_s if now.link else 0.0),
-            page.edited_at if page is not None else None, _refused(now), _written(now, plan, page),
-        )
-        wait_s = 0.0 if again else now.left.wait_s if now.left is not None else None
-        async with self._pool.connection() as conn:
-            async with conn.transaction():
-                # before the work row: whoever delivers the awaited page holds this lock while it marks us
-                await lookups.lock_targets(conn, waiting)
-                await work.hold(conn, claim)
-                await links.settle(conn, entity.table, claim.system_id, settled)
-                await self._line(conn, now, page_id, action, properties, page)
-                await lookups.wait_for(conn, claim.key, waiting)
-                if edited or theirs:
-                    # the answer shows what people did meanwhile: look at once
-                    await work.mark(
-                        conn, {claim.key: None}, reason=Reason.THEIRS, priority=Priority(claim.priority)
-                    )
-                arrived = await self._reader.pages(conn, set(waiting))
-                if arrived or wait_s is not None:
-                    await work.release(conn, claim, wait_s=0 if arrived else wait_s or 0.0, counts=False)
-                elif not newly_live:
-                    await work.finish(conn, [claim])
-                if plan is not None and plan.put_back and page is not None:
-                    await self._told(conn, now, plan, page)
-            if newly_live:
-                await _hand_over(conn, claim.key)
-                if not (arrived or wait_s is not None):
-                    await work.finish(conn, [claim])
-        log.debug(action, entity=entity.name, properties=len(properties), took_s=_age_s(claim))
-
-    @staticmethod
-    async def _line(
-        conn: Connection, now: Situation, page_id: PageId, action: str, sent: Mapping[str, Json], page: Page | None
-    ) -> None:
-        left_out = now.ours.left_out if now.ours is not None else {}
-        detail: dict[str, object] = {"left_out": dict(left_out)} if left_out else {}
-        normalised = sorted(
-            key for key, value in sent.items() if page is not None and page.values.get(key, value) != value
-        )
-        if normalised:
-            detail["normalised"] = normalised
-        await audit.append(
-            conn,
-            audit.Entry(
-                action, now.claim.key, now.participant_id, page_id, tuple(sent),
-                request_id=page.request_id if page is not None else None, detail=detail,
-            ),
-        )
-
-    async def _told(self, conn: Connection, now: Situation, plan: Update, page: Page) -> None:
-        """Say what was put back, in the audit log and on the page."""
-        recorder = Recorder(conn, now, page, self._time_zone)
-        for key, refusal in plan.put_back.items():
-            await recorder.put_back(key, refusal, plan.values[key])
-        await recorder.queue_explanations()
 
     async def unlink(self, now: Situation, page_id: PageId, because: str) -> None:
         """The page is out of our reach, whoever took it away: the row is untouched and its edits wait."""
@@ -328,54 +228,6 @@ class DatabaseTrashed(TransientError):
     """The database around the page is in the trash: the entity waits until it is restored."""
 
 
-async def deliver(conn: Connection, targets: Sequence[Key]) -> None:
-    """Mark the records whose relations wait for the pages of `targets`, which stand for some time."""
-    for target in await lookups.awaited(conn, targets):
-        await _hand_over(conn, target)
-
-
-async def _hand_over(conn: Connection, target: Key) -> None:
-    """Mark the records whose relations wait for the page of `target`, also if they say so at this very moment."""
-    async with conn.transaction():
-        # the look comes after the lock: a record that saw no page yet holds it until its wait can be seen
-        await lookups.lock_targets(conn, [target])
-        waiting = await lookups.take_waiting(conn, target)
-        await work.mark(conn, dict.fromkeys(waiting, None), reason=Reason.OURS, priority=Priority.BACKFILL)
-
-
-def _arrived(now: Situation, key: str, value: Json, page: Page) -> bool:
-    """Whether the answer shows what was sent; what can't be read of it says nothing against that."""
-    return key not in page.values or alike(field_of(now.entity, key).kind)(value, page.values[key])
-
-
-def _edited(now: Situation, page: Page, sent: Collection[str]) -> tuple[str, ...]:
-    """Return the fields that were not written and show something else than what was last agreed on."""
-    base = now.link.base if now.link is not None else {}
-    return tuple(
-        key
-        for key, pair in base.items()
-        if key not in sent and key in page.values and not isinstance(pair.got, Absent) and page.values[key] != pair.got
-    )
-
-
-def _refused(now: Situation) -> Mapping[str, Any]:
-    if now.left is not None:
-        return now.left.refused
-    return now.link.refused if now.link is not None and now.link.state == PageState.LIVE else {}
-
-
-def _written(now: Situation, plan: Update | None, page: Page | None) -> Mapping[str, Any] | None:
-    """Return what is kept of the last write of shared fields, for edits that it may have crossed."""
-    before = now.left.written if now.left is not None else now.link.written if now.link is not None else None
-    if plan is None or page is None or now.link is None or now.ours is None:
-        return before
-    shared = {key: value for key, value in plan.values.items() if key in now.ours.shared}
-    seen = {**{key: pair.got for key, pair in now.link.base.items() if not isinstance(pair.got, Absent)}, **plan.seen}
-    return crossing.remembered(
-        shared, seen, page.values, read_at=now.link.read_at, wrote_at=datetime.now(UTC)
-    ) or before
-
-
 def _seen_ours(page: Page) -> Base:
     """Return the base of a page that we made ourselves but know only from reading it.
 
@@ -383,7 +235,3 @@ def _seen_ours(page: Page) -> Base:
     """
     base = {field: Pair(ABSENT, value) for field, value in page.values.items()}
     return {**base, SYSTEM_ID: Pair(page.system_id, page.system_id)}
-
-
-def _age_s(claim: Claim) -> float:
-    return (datetime.now(UTC) - claim.marked_at).total_seconds()

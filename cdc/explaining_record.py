@@ -11,12 +11,14 @@ from typing import Any
 
 from cdc import next_step
 from cdc.app import Parts, reader_of, sink_of
+from cdc.backfill_view import parked_as_json
 from cdc.facts import Facts, Gatherer
 from cdc.merging import Merged, merge
 from cdc.reading import Situation
-from cdc.records import line_as_json, parked_as_json, time_as_json
+from cdc.records import line_as_json, time_as_json
 from sinks.base import Page, PageGone
 from sinks.mapping.model import Entity, Field, Mirror
+from sinks.notion.sink import NotionSink
 from state import record, stamps
 from state.changes import ABSENT, Absent, Priority
 from state.errors import FatalError, TransientError
@@ -63,13 +65,14 @@ class Told:
 async def explain(parts: Parts, entity: Entity, system_id: str, *, offline: bool) -> Told:
     """Return why the record is as it is. One read of its page, unless `offline`; nothing is changed."""
     claim = Claim(entity.name, system_id, 0, 0, int(Priority.MANUAL), 0, 0, None, datetime.now(UTC))
-    (now,) = await reader_of(parts, None, remembers=False).read(entity, [claim])
+    sink = await _sink(parts)
+    (now,) = await reader_of(parts, sink, remembers=False).read(entity, [claim])
     async with parts.pool.connection() as conn:
         known = await record.load(conn, claim.key, entity.table)
         source = (await data_sources(conn)).get(entity.name)
         stamp = (await stamps.load(conn, entity.name, [system_id])).get(system_id)
     paused = source.paused if source is not None else {}
-    page, said, facts = await _page(parts, now, offline=offline)
+    page, said, facts = await _page(parts, sink, now, offline=offline)
     found = _merged(now, page, facts)
     fields = tuple(
         _field(each, now, known, page, found, paused.get(each.key))
@@ -92,21 +95,32 @@ def _merged(now: Situation, page: Page | None, facts: Facts | None) -> Merged | 
     return merge(now.entity, now.row, now.ours, now.link.base, now.link.pushing or {}, page, facts.rules)
 
 
-async def _page(parts: Parts, now: Situation, *, offline: bool) -> tuple[Page | None, str, Facts | None]:
+async def _sink(parts: Parts) -> NotionSink | None:
+    """Return what reads pages; None before setup."""
+    try:
+        return await sink_of(parts, remembers=False)
+    except FatalError:
+        return None
+
+
+async def _page(
+    parts: Parts, sink: NotionSink | None, now: Situation, *, offline: bool
+) -> tuple[Page | None, str, Facts | None]:
     """Return the page, what is to be said of it, and what is known of its last edits."""
     page_id = now.link.page_id if now.link is not None else None
     if page_id is None:
         return None, "none", None
     if offline:
         return None, "not looked at (--offline)", None
+    if sink is None:
+        return None, "not looked at: setup has not made every database yet", None
     settings = parts.settings
     try:
-        sink = await sink_of(parts)
         async with sink.turn(Priority.MANUAL):
             page = await sink.read(now.entity, page_id)
     except PageGone:
         return None, "gone: purged, or no longer shared with the connection", None
-    except (TransientError, FatalError) as error:
+    except TransientError as error:
         return None, f"could not be read: {error}", None
     gatherer = Gatherer(
         parts.pool, sink, strategy=settings.notion_conflict_strategy, opened=settings.opened, time_zone=settings.zone
@@ -232,7 +246,7 @@ def as_json(told: Told) -> dict[str, Any]:
         },
         "parked": None
         if known.parked is None
-        else parked_as_json(known.parked),
+        else parked_as_json([known.parked])[0],
         "delete": known.deletion.value if known.deletion is not None else None,
         "lately": [line_as_json(line) for line in known.lines],
         "next": told.next,

@@ -11,19 +11,13 @@ from datetime import timedelta
 from typing import Final
 
 from sinks.mapping.entities import by_table
-from state import inbox, settings, work
+from state import inbox, settings, strays, work
 from state.changes import Key, PageId, Priority, Reason
 from state.database import Connection
 from state.inbox import Event, KnownAs
 
 TOLERANCE: Final = timedelta(seconds=5)
 """Notion's clock and the database's may differ by so much."""
-
-STRAY: Final = "page"
-"""The entity's name in keys of pages that are linked to no record."""
-
-SCHEMA_DUE: Final = "schema_due"
-"""The setting that tells the schema watch to look now."""
 
 SCHEMA_KINDS: Final = frozenset({"data_source.schema_updated", "database.schema_updated"})
 
@@ -42,7 +36,7 @@ async def take(conn: Connection, event: Event) -> Taken:
         return Taken(new=False)
     if event.kind in SCHEMA_KINDS:
         await settings.put(
-            conn, SCHEMA_DUE, {"event": event.event_id, "entity_id": event.entity_id, "kind": event.kind}
+            conn, settings.SCHEMA_DUE, {"event": event.event_id, "entity_id": event.entity_id, "kind": event.kind}
         )
     if event.entity_type != "page" or not event.kind.startswith("page."):
         return Taken(new=True)
@@ -68,7 +62,7 @@ async def _stray(conn: Connection, event: Event, bot_id: str | None) -> Key | No
         return None
     around = event.data_source_id or event.parent_id
     ours = around is None or await inbox.is_ours(conn, around)
-    return Key(STRAY, event.entity_id) if ours else None
+    return strays.key_of(PageId(event.entity_id)) if ours else None
 
 
 def is_echo(event: Event, known: KnownAs, bot_id: str | None) -> bool:

@@ -1,7 +1,6 @@
 """The state of the whole sync for scripts and dashboards: what `cdc.status` counts, and what people have to look at.
 
-Reads the sidecar and the server's catalog only. What another part of the product stores beside (pages of nobody's, held
-deletes, notices) is one more query in `EXTRAS`.
+Reads the sidecar and the server's catalog only; asks Notion nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from cdc.config import Settings
 from cdc.records import time_as_json
 from cdc.status import status_of
 from sinks.mapping.entities import ENTITIES
-from state import conflicts, handshake
+from state import conflicts, handshake, looks
 from state.database import Connection, Pool
 
 RECENT: Final = 10
@@ -53,10 +52,9 @@ select entity, reason, count(*) from parked group by 1, 2 order by 1, 2
 
 LAST_EVENT: Final[LiteralString] = "select max(received_at) from inbox"
 
-# name in the answer -> (table, query); left out of the answer while there is no such table
-EXTRAS: Final[Mapping[str, tuple[str, LiteralString]]] = {
-    "strays": ("stray", "select count(*) from stray"),
-}
+STRAYS: Final[LiteralString] = """
+select entity, kind, count(*) from stray_page where resolved_at is null group by 1, 2 order by 1, 2
+"""
 
 
 async def overview_of(pool: Pool, settings: Settings, process: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,11 +86,30 @@ async def overview_of(pool: Pool, settings: Settings, process: Mapping[str, Any]
             "unlinked": [
                 {"entityType": row[0], "reason": row[1], "pages": row[2]} for row in await _rows(conn, UNLINKED)
             ],
-            "paused": process.get("paused", {}),
+            "strays": [
+                {"entity": row[0], "kind": row[1], "pages": row[2]} for row in await _rows(conn, STRAYS)
+            ],
+            "sweeps": [
+                {
+                    "entity": item.entity, "sweptAt": time_as_json(item.swept_at), "pages": item.pages,
+                    "differing": item.differing, "missing": item.missing, "unknown": item.unknown,
+                }
+                for item in await looks.sweeps(conn)
+            ],
+            "paused": _paused(status["paused"], process),
             "process": dict(process),
             "webhook": await _webhook(conn, settings),
-            **await _extras(conn),
         }
+
+
+def _paused(stored: Sequence[Mapping[str, Any]], process: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what is stored as paused, and what the active process found out just now and nobody stores."""
+    known = {item["entity"] for item in stored if item["field"] is None}
+    found: Mapping[str, str] = process.get("paused", {})
+    return [
+        *stored,
+        *({"entity": name, "field": None, "reason": why} for name, why in found.items() if name not in known),
+    ]
 
 
 def _config(settings: Settings) -> dict[str, Any]:
@@ -117,15 +134,6 @@ async def _webhook(conn: Connection, settings: Settings) -> dict[str, Any]:
         "awaitingUntil": time_as_json(await handshake.expected_until(conn)),
         "lastEventAt": time_as_json(last),
     }
-
-
-async def _extras(conn: Connection) -> dict[str, Any]:
-    found = {}
-    for name, (table, query) in EXTRAS.items():
-        there = await _rows(conn, "select to_regclass(%(table)s) is not null", {"table": table})
-        if there[0][0]:
-            found[name] = (await _rows(conn, query))[0][0]
-    return found
 
 
 async def _rows(

@@ -1,4 +1,4 @@
-"""How conflicts, audit lines and what else waits for people look as JSON: the same over HTTP and by command."""
+"""How conflicts and audit lines look as JSON, for scripts: the same over HTTP and on the command line."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 from sinks.mapping.entities import by_table
 from state.audit import Line
 from state.conflicts import Conflict
-from state.deletions import Deletion
-from state.work import Parked
 
 
 def conflict_as_json(conflict: Conflict) -> dict[str, Any]:
@@ -51,31 +49,6 @@ def line_as_json(line: Line) -> dict[str, Any]:
         "actor": line.actor,
         "requestId": line.request_id,
         "detail": line.detail,
-    }
-
-
-def parked_as_json(parked: Parked) -> dict[str, Any]:
-    """Return a piece of work that was set aside."""
-    return {
-        "entity": parked.entity,
-        "systemId": parked.system_id,
-        "reason": parked.reason,
-        "message": parked.message,
-        "attempts": parked.attempts,
-        "parkedAt": time_as_json(parked.parked_at),
-    }
-
-
-def deletion_as_json(item: Deletion) -> dict[str, Any]:
-    """Return a deletion that is held; `group` is what it counts as."""
-    return {
-        "entity": item.entity,
-        "systemId": item.system_id,
-        "pageId": item.page_id,
-        "participantId": item.participant_id,
-        "group": {"entity": item.group_entity, "systemId": item.group_id},
-        "deletedAt": time_as_json(item.deleted_at),
-        "status": item.state,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -65,6 +66,12 @@ class SchemaWatch:
         """Have the entity's database looked at soon."""
         self._asked.add(name)
         self._wake.set()
+
+    def was_restored(self, name: str, key: str, label: object) -> bool:
+        """Whether a page that showed this label shows nothing since its option went, which was no person's edit."""
+        source = self._sink.sources.get(name)
+        now = datetime.now(UTC)
+        return source is not None and isinstance(label, str) and drift.was_restored(source, key, label, now)
 
     async def refresh(self) -> Mapping[str, DataSource]:
         """Have the sink go by what is stored, and return that."""

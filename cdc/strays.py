@@ -12,7 +12,7 @@ import structlog
 from cdc.comparing import facts_of
 from cdc.newcomers import Newcomers
 from cdc.noticing import key_of_link
-from cdc.verdicts import Adopt, Ask, Flag, Forget, Make, Owner, Trash, judge
+from cdc.verdicts import Adopt, Ask, Flag, Forget, Make, Owner, Trash, Unreadable, judge
 from sinks.base import Page, PageGone, PageSink
 from sinks.mapable.rows import Rows
 from sinks.mapping.model import Entity, Row
@@ -26,6 +26,7 @@ from state.strays import Stray
 from state.work import Claim, WorkQueue
 
 TWO_PAGES = "Two pages carry this System ID, and its row has none: keep one, and clear the other's System ID."
+UNREADABLE = "Its System ID can't be read: bring the property back."
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +93,8 @@ class Strays:
         match verdict:
             case Forget():
                 await self._close(claim)
+            case Unreadable():
+                await self._flag(case, "other", None, note=UNREADABLE)
             case Ask(key):
                 await self._flag(case, "other", None, ask=key)
             case Adopt(key, instead):

@@ -63,7 +63,7 @@ class Sweeping:
                 due = await looks.due(conn, self._every_s)
             for entity in self._entities:
                 if entity.name in due and self._not_before_s.get(entity.name, 0.0) <= _now_s():
-                    await self._try(entity)
+                    await self.attempt(entity)
                     on_marked()
             await asyncio.sleep(TICK_S)
 
@@ -95,13 +95,16 @@ class Sweeping:
         self._observer(found)
         return found
 
-    async def _try(self, entity: Entity) -> None:
+    async def attempt(self, entity: Entity) -> None:
+        """Sweep an entity, and note it when that can't be done now."""
         try:
             await self.sweep(entity)
         except FatalError:
             raise
         except SyncError as error:
             self._troubles.met(entity, error)
+            async with self._pool.connection() as conn:
+                await looks.troubled(conn, entity.name, str(error))
             self._not_before_s[entity.name] = _now_s() + AGAIN_S
         else:
             self._troubles.over(entity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sinks.base import Page
+from sinks.mapping.entities import SYSTEM_ID
 from state.changes import Key, PageId
 from state.links import PageState
 
@@ -22,6 +23,11 @@ class Owner:
 @dataclass(frozen=True, slots=True)
 class Forget:
     """It is not among our pages (any more): gone, taken away, archived, or in another database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Its System ID can't be read (a person removed the property): whether it is new or a copy can't be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Make:
     """A person's new page, of which a row may be made."""
 
 
-Verdict = Forget | Trash | Adopt | Ask | Flag | Make
+Verdict = Forget | Unreadable | Trash | Adopt | Ask | Flag | Make
 
 COPIED = "page.copied"
 UNCLAIMED = "page.unclaimed"
@@ -76,6 +82,8 @@ def judge(page: Page | None, owner: Owner | None, *, bot: str | None, may_make: 
     """
     if page is None or page.in_trash or page.archived:
         return Forget()
+    if SYSTEM_ID.key not in page.values:
+        return Unreadable()
     makes_row = may_make and bot is not None and page.created_by not in (None, bot)
     if owner is None:
         return Make() if makes_row else Flag("new", UNCLAIMED)

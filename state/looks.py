@@ -82,11 +82,17 @@ values (%(entity)s, %(database_id)s, %(began_at)s, %(pages)s, %(differing)s, %(m
 on conflict (entity) do update set
     swept_at = excluded.swept_at,
     sweep_requested_at = case when l.sweep_requested_at > excluded.swept_at then l.sweep_requested_at end,
-    pages = excluded.pages, differing = excluded.differing, missing = excluded.missing, unknown = excluded.unknown
+    pages = excluded.pages, differing = excluded.differing, missing = excluded.missing, unknown = excluded.unknown,
+    trouble = null, troubled_at = null
+"""
+
+TROUBLED: Final[LiteralString] = """
+update look set trouble = %(trouble)s, troubled_at = clock_timestamp() where entity = %(entity)s
 """
 
 SWEEPS: Final[LiteralString] = """
-select entity, swept_at, sweep_requested_at is not null as requested, pages, differing, missing, unknown
+select entity, swept_at, sweep_requested_at is not null as requested, pages, differing, missing, unknown,
+    trouble, troubled_at
 from look
 order by entity
 """
@@ -119,6 +125,8 @@ class Sweep:
     differing: int | None = None
     missing: int | None = None
     unknown: int | None = None
+    trouble: str | None = None              # why the last attempt came to nothing
+    troubled_at: datetime | None = None
 
 
 async def edited_until(conn: Connection, entity: str, database_id: str) -> datetime | None:
@@ -190,6 +198,11 @@ async def swept(conn: Connection, sweep: Sweep, database_id: str) -> None:
             "differing": sweep.differing, "missing": sweep.missing, "unknown": sweep.unknown,
         },
     )
+
+
+async def troubled(conn: Connection, entity: str, trouble: str) -> None:
+    """Note why an entity could not be swept."""
+    await conn.execute(TROUBLED, {"entity": entity, "trouble": trouble})
 
 
 async def sweeps(conn: Connection) -> tuple[Sweep, ...]:

@@ -27,11 +27,11 @@ delete from conflict where id in (
 PRUNED_AT_ONCE: Final = 5_000
 
 
-async def prune_audit(conn: Connection, days: int) -> int:
+async def prune_audit(conn: Connection, days: int, limit: int = PRUNED_AT_ONCE) -> int:
     """Delete some audit lines older than `days`; return how many: call again until that is 0."""
-    return (await conn.execute(PRUNE_AUDIT, {"days": days, "limit": PRUNED_AT_ONCE})).rowcount
+    return (await conn.execute(PRUNE_AUDIT, {"days": days, "limit": limit})).rowcount
 
 
-async def prune_conflicts(conn: Connection, days: int) -> int:
+async def prune_conflicts(conn: Connection, days: int, limit: int = PRUNED_AT_ONCE) -> int:
     """Delete some conflicts that were closed more than `days` ago; return how many."""
-    return (await conn.execute(PRUNE_CONFLICTS, {"days": days, "limit": PRUNED_AT_ONCE})).rowcount
+    return (await conn.execute(PRUNE_CONFLICTS, {"days": days, "limit": limit})).rowcount

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -79,7 +80,10 @@ def application(*sides: Routes) -> web.Application:
 @asynccontextmanager
 async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve `app` until the block ends; gives the port that is listened on."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, max_line_size=LINE_BYTES)
+    # of what is hardly HTTP aiohttp logs a traceback that quotes it; what else fails is told by the middleware
+    unheard = logging.getLogger(f"{__name__}.server")
+    unheard.setLevel(logging.CRITICAL + 1)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, max_line_size=LINE_BYTES, logger=unheard)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)

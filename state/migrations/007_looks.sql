@@ -13,5 +13,8 @@ create table look (
     pages               integer,
     differing           integer,
     missing             integer,
-    unknown             integer
+    unknown             integer,
+    -- why the last attempt to sweep it came to nothing, and when that was
+    trouble             text,
+    troubled_at         timestamptz
 );

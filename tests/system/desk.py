@@ -28,6 +28,15 @@ begin
 end $$;
 create trigger see_mark after insert or update on notion_sync.work
     for each row execute function notion_sync.see_mark();
+
+create table notion_sync.setting_seen (name text, value jsonb);
+create function notion_sync.see_setting() returns trigger language plpgsql as $$
+begin
+    insert into notion_sync.setting_seen values (new.name, new.value);
+    return null;
+end $$;
+create trigger see_setting after insert or update on notion_sync.setting
+    for each row execute function notion_sync.see_setting();
 """
 
 # All that a request may change but for what the service does by itself
@@ -39,12 +48,13 @@ select
     (select count(*) from notion_sync.marking) || '/' ||
     (select count(*) from notion_sync.audit_log) || '/' ||
     (select md5(coalesce(string_agg(c::text, '|' order by id), '')) from notion_sync.conflict c) || '/' ||
-    (select md5(string_agg(s::text, '|' order by name)) from notion_sync.setting s)
+    (select md5(coalesce(string_agg(s::text, '|' order by name), '')) from notion_sync.setting s
+     where name like 'webhook%')
 """
 
 
 async def watch(scene: Scene) -> None:
-    """Keep a record of every mark from now on: a key is worked off faster than anybody can look."""
+    """Keep a record of every mark and setting from now on: they are worked off faster than anybody can look."""
     await scene.db.execute(WATCH.encode())
 
 

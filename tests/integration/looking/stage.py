@@ -11,16 +11,23 @@ from zoneinfo import ZoneInfo
 
 from psycopg.rows import dict_row
 
+from cdc.adoption import Adoption
 from cdc.looking import Looks
+from cdc.marker import Marker
+from cdc.newcomers import Newcomers
+from cdc.strays import Strays
+from cdc.sweep import Sweeping
 from deploy.sandbox.server import Sandbox
+from sinks.mapable.rowmaking import RowMaker
+from sinks.mapable.rows import Rows, adapt
 from sinks.mapping.entities import ENTITIES, by_name
 from sinks.mapping.model import Entity
 from sinks.notion.client import NotionClient
 from sinks.notion.pacing import Pacer
 from sinks.notion.setup import Setup
 from sinks.notion.sink import NotionSink
-from state import links, looks, settings, strays
-from state.changes import Key, PageId, Priority
+from state import links, looks, settings, strays, work
+from state.changes import Key, PageId, Priority, Reason
 from state.database import Connection, Pool, conninfo, open_pool
 from state.links import PageState, Settled
 from state.merge import Json, observed
@@ -30,6 +37,14 @@ from state.work import Claim, WorkQueue
 SCHEMA: Final = "notion_sync"
 ZONE: Final = ZoneInfo("Australia/Sydney")
 RISK: Final = by_name("risk")
+INSERT: Final = """
+insert into public."Risk" (id, title, description, "riskLevel", category, "identifiedBy", "updatedAt")
+values (%(id)s, %(title)s, '', 'LOW', 'falls', '', now())
+"""
+PARTICIPANT: Final = """
+insert into public."User" (id, name, email, role, "updatedAt")
+values (%(id)s, %(id)s, %(id)s || '@example.org', 'PARTICIPANT', now())
+"""
 MORNING: Final = datetime(2026, 3, 5, 10, 0, tzinfo=UTC).timestamp()
 
 
@@ -56,8 +71,12 @@ class Stage:
     conn: Connection
     sink: NotionSink
     looks: Looks
+    sweeping: Sweeping
     queue: WorkQueue
+    rows: Rows
     bot: str
+    told: list[tuple[str, str]]
+    """(page, text) of every explanation."""
     read: list[int] = field(default_factory=list)
     """How many pages each look read."""
 
@@ -91,10 +110,51 @@ class Stage:
         assert all(row[2] & 2 for row in found)
         return {Key(row[0], row[1]) for row in found}
 
-    async def claim(self) -> Claim:
-        """Claim the one key that is due."""
-        (claim,) = await self.queue.claim(limit=10, lowest=Priority.BACKFILL)
+    async def claim(self, page_id: str) -> Claim:
+        """Mark a page and claim its key, which has to be due at once."""
+        await work.mark(self.conn, {strays.key_of(PageId(page_id)): None}, reason=Reason.THEIRS, priority=Priority.LIVE)
+        claims = await self.queue.claim(limit=10, lowest=Priority.BACKFILL)
+        (claim,) = [claim for claim in claims if claim.system_id == page_id]
         return claim
+
+    async def judge(self, page_id: str, *create_rows: str, grace_s: float = 0.0) -> set[Key]:
+        """Judge a page as often as it asks for at once, and return what else is marked by then."""
+        judging = self.judging(*create_rows, grace_s=grace_s)
+        await judging.work(await self.claim(page_id))
+        again = await self.queue.claim(limit=10, lowest=Priority.BACKFILL)
+        for claim in again:
+            if claim.entity == strays.KIND:
+                await judging.work(claim)
+        return await self.marked() - {strays.key_of(PageId(page_id))}
+
+    def judging(self, *create_rows: str, grace_s: float = 0.0) -> Strays:
+        """Return what judges pages."""
+        return Strays(
+            self.pool, self.queue, self.sink, self.rows, self.newcomers(grace_s), ENTITIES,
+            create_rows=create_rows, directions={},
+        )
+
+    def newcomers(self, grace_s: float = 0.0) -> Newcomers:
+        """Return what makes rows of pages."""
+        return Newcomers(
+            self.pool, self.sink, RowMaker("public"), self._explain, time_zone=ZONE, directions={}, grace_s=grace_s
+        )
+
+    async def _explain(
+        self, _: Connection, __: Key, page_id: PageId, ___: str, ____: str, text: str, /,
+        *, participant_id: str | None = None,
+    ) -> bool:
+        self.told.append((page_id, text))
+        return True
+
+    async def insert(self, system_id: str, title: str = "Ramp") -> None:
+        """Insert a risk as MapAble does."""
+        await self.run(INSERT, id=system_id, title=title)
+
+    async def participant(self, system_id: str) -> PageId:
+        """Insert a participant and link its page."""
+        await self.run(PARTICIPANT, id=system_id)
+        return await self.link(system_id, by_name("participant"), name=system_id)
 
     async def until(self, entity: Entity = RISK) -> datetime | None:
         """Return the time up to which edits were seen."""
@@ -132,6 +192,7 @@ async def staged(dsn: str) -> AsyncIterator[Stage]:
     async with (
         Sandbox(token="ntn_test", rate_limit=0, seed=5, clock=clock) as sandbox,
         open_pool(info, name="test", max_size=4) as pool,
+        open_pool(info, name="source", max_size=2, configure=adapt) as source,
         pool.connection() as conn,
     ):
         await migrate(conn, SCHEMA)
@@ -146,7 +207,12 @@ async def staged(dsn: str) -> AsyncIterator[Stage]:
             sink = NotionSink(client, await settings.data_sources(conn), ZONE)
             read: list[int] = []
             watching = Looks(pool, sink, stopwatch=clock, observer=lambda _, pages, __: read.append(pages))
-            yield Stage(sandbox, clock, pool, conn, sink, watching, WorkQueue(pool, lease_s=60), bot, read)
+            rows = Rows(source, "public")
+            sweeping = Sweeping(
+                pool, sink, Adoption(pool, sink, {}), Marker(pool, rows, ENTITIES), ENTITIES, every_s=3600
+            )
+            queue = WorkQueue(pool, lease_s=60)
+            yield Stage(sandbox, clock, pool, conn, sink, watching, sweeping, queue, rows, bot, [], read)
         finally:
             await client.close()
 

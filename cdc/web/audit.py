@@ -1,4 +1,4 @@
-"""GET /api/notion/audit and /api/notion/parked: what was done, and what could not be."""
+"""GET /api/notion/audit: what was done, to whom and by whom."""
 
 from __future__ import annotations
 
@@ -6,29 +6,24 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from cdc.records import line_as_json, parked_as_json
+from cdc.records import line_as_json
 from cdc.web import queries
 from cdc.web.answers import Refusal
 from cdc.web.application import Routes
 from cdc.web.auth import Guard
 from state import audit
 from state.database import Pool
-from state.work import WorkQueue
 
 
-class Records:
-    """The endpoints."""
+class Audit:
+    """The endpoint."""
 
-    def __init__(self, pool: Pool, queue: WorkQueue, guard: Guard) -> None:
+    def __init__(self, pool: Pool, guard: Guard) -> None:
         self._pool = pool
-        self._queue = queue
         self._guard = guard
 
     def routes(self) -> Routes:
-        return (
-            web.get("/api/notion/audit", self._guard.looking(self._audit)),
-            web.get("/api/notion/parked", self._guard.looking(self._parked)),
-        )
+        return (web.get("/api/notion/audit", self._guard.looking(self._audit)),)
 
     async def _audit(self, request: web.Request) -> web.Response:
         person, entity = queries.text(request, "person"), queries.text(request, "entity")
@@ -46,7 +41,3 @@ class Records:
                 "next": lines[-1].id if len(lines) == most else None,
             }
         )
-
-    async def _parked(self, request: web.Request) -> web.Response:
-        found = await self._queue.parked(queries.text(request, "entity"), queries.limit(request))
-        return web.json_response({"parked": [parked_as_json(item) for item in found]})
