@@ -56,19 +56,18 @@ async def _told(settings: Settings, entity: str, system_id: str, *, offline: boo
 
 
 def _head(told: Told) -> list[str]:
-    link = told.record.link
-    row = "there" if told.has_row else "none"
-    if told.has_row and not told.member:
-        row = "there, but due no page"
-    lines = [f"{told.entity.name} {told.system_id}", f"row: {row}", f"page: {told.page}"]
-    if told.page_id is not None:
-        because = f", because {link.unlinked_because}" if link is not None and link.unlinked_because else ""
-        lines.append(f"page id: {told.page_id} ({told.page_state}{because})")
-    if link is not None and link.synced_at is not None:
-        lines.append(f"last synced: {_time(link.synced_at)}")
-    if told.theirs_changed.at is not None:
-        by = told.theirs_changed.by or "nobody named"
-        lines.append(f"last edit in Notion: {_time(told.theirs_changed.at)} by {by}")
+    ours, link = told.now.ours, told.now.link
+    row = "none" if ours is None else "there" if ours.member else "there, but due no page"
+    lines = [f"{told.now.entity.name} {told.now.claim.system_id}", f"row: {row}", f"page: {told.page}"]
+    if link is not None:
+        because = f", because {link.unlinked_because}" if link.unlinked_because else ""
+        lines.append(f"page id: {link.page_id or 'none'} ({link.state}{because})")
+    if told.record.link is not None and told.record.link.synced_at is not None:
+        lines.append(f"last synced: {_time(told.record.link.synced_at)}")
+    if told.mapable_at is not None:
+        lines.append(f"last change in MapAble: {_time(told.mapable_at)}")
+    if told.notion.at is not None:
+        lines.append(f"last edit in Notion: {_time(told.notion.at)} by {told.notion.by or 'nobody named'}")
     return lines
 
 

@@ -5,28 +5,28 @@ Values are shown, on purpose and to the operator's terminal only: nothing here i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from cdc import next_step
 from cdc.app import Parts, reader_of, sink_of
-from cdc.plan import Ours
+from cdc.backfill_view import parked_as_json
+from cdc.facts import Facts, Gatherer
+from cdc.merging import Merged, merge
 from cdc.reading import Situation
+from cdc.records import line_as_json, time_as_json
 from sinks.base import Page, PageGone
-from sinks.mapping.model import Entity, Field, Mirror, Owner
-from state import inbox, record, threeway
-from state import settings as facts
-from state.changes import ABSENT, Absent, PageId, Priority
+from sinks.mapping.model import Entity, Field, Mirror
+from sinks.notion.sink import NotionSink
+from state import record, stamps
+from state.changes import ABSENT, Absent, Priority
 from state.errors import FatalError, TransientError
-from state.links import Link, PageState
 from state.merge import Json, Pair
 from state.record import Record
-from state.threeway import Step, Theirs
+from state.settings import data_sources
+from state.threeway import Theirs, Unknown
 from state.work import Claim
-
-SYSTEM_ID: Final = "systemId"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class FieldTold:
 
 
 @dataclass(frozen=True, slots=True)
-class LastChange:
-    """Who changed a side last, as far as anybody told."""
+class LastEdit:
+    """When and by whom the page was edited last, as far as anybody told."""
 
     at: datetime | None
     by: str | None
@@ -53,38 +53,34 @@ class LastChange:
 class Told:
     """All that `mapable-cdc explain` shows."""
 
-    entity: Entity
-    system_id: str
-    has_row: bool
-    member: bool
-    page_id: PageId | None
-    page_state: str | None
-    page: str           # what is known of the page itself
-    direction: str
+    now: Situation
+    page: str                       # what is to be said of the page itself
     fields: tuple[FieldTold, ...]
     record: Record
-    theirs_changed: LastChange
+    mapable_at: datetime | None     # when MapAble last changed a mapped column
+    notion: LastEdit
     next: str
 
 
 async def explain(parts: Parts, entity: Entity, system_id: str, *, offline: bool) -> Told:
     """Return why the record is as it is. One read of its page, unless `offline`; nothing is changed."""
-    reader = reader_of(parts, None, remembers=False)
     claim = Claim(entity.name, system_id, 0, 0, int(Priority.MANUAL), 0, 0, None, datetime.now(UTC))
-    (now,) = await reader.read(entity, [claim])
+    sink = await _sink(parts)
+    (now,) = await reader_of(parts, sink, remembers=False).read(entity, [claim])
     async with parts.pool.connection() as conn:
         known = await record.load(conn, claim.key, entity.table)
-        bot = await facts.get(conn, facts.BOT)
-        sources = await facts.data_sources(conn)
-        page_id = now.link.page_id if now.link is not None else None
-        bot_id = bot.get("id") if isinstance(bot, dict) else None
-        edits = await inbox.edits(conn, page_id, bot_id) if page_id is not None else None
-    page, said = await _page(parts, entity, page_id, offline=offline, known=entity.name in sources)
-    theirs_changed = _last_change(page, known, edits.at if edits else None, edits.by if edits else None, bot_id)
-    fields = tuple(_fields(now, known, page, parts.settings.opened))
+        source = (await data_sources(conn)).get(entity.name)
+        stamp = (await stamps.load(conn, entity.name, [system_id])).get(system_id)
+    paused = source.paused if source is not None else {}
+    page, said, facts = await _page(parts, sink, now, offline=offline)
+    found = _merged(now, page, facts)
+    fields = tuple(
+        _field(each, now, known, page, found, paused.get(each.key))
+        for each in entity.fields
+        if not isinstance(each.source, Mirror)
+    )
     return Told(
-        entity, system_id, now.ours is not None, now.ours is not None and now.ours.member, page_id,
-        now.link.state if now.link is not None else None, said, now.direction, fields, known, theirs_changed,
+        now, said, fields, known, stamp.changed_at if stamp is not None else None, _last_edit(known, page, facts),
         next_step.sentence(
             now, known, [(each.field.name, each.state) for each in fields],
             enabled=parts.settings.notion_sync_enabled, switched_on=entity in parts.settings.entities,
@@ -92,126 +88,138 @@ async def explain(parts: Parts, entity: Entity, system_id: str, *, offline: bool
     )
 
 
-async def _page(
-    parts: Parts, entity: Entity, page_id: PageId | None, *, offline: bool, known: bool
-) -> tuple[Page | None, str]:
-    """Return the page and what is to be said of it."""
-    if page_id is None:
-        return None, "none"
-    if offline:
-        return None, "not looked at (--offline)"
-    if not known:
-        return None, "not looked at: setup does not know the database"
+def _merged(now: Situation, page: Page | None, facts: Facts | None) -> Merged | None:
+    """Return what the next look would make of both sides."""
+    if page is None or facts is None or now.ours is None or now.row is None or now.link is None:
+        return None
+    return merge(now.entity, now.row, now.ours, now.link.base, now.link.pushing or {}, page, facts.rules)
+
+
+async def _sink(parts: Parts) -> NotionSink | None:
+    """Return what reads pages; None before setup."""
     try:
-        sink = await sink_of(parts)
+        return await sink_of(parts, remembers=False)
+    except FatalError:
+        return None
+
+
+async def _page(
+    parts: Parts, sink: NotionSink | None, now: Situation, *, offline: bool
+) -> tuple[Page | None, str, Facts | None]:
+    """Return the page, what is to be said of it, and what is known of its last edits."""
+    page_id = now.link.page_id if now.link is not None else None
+    if page_id is None:
+        return None, "none", None
+    if offline:
+        return None, "not looked at (--offline)", None
+    if sink is None:
+        return None, "not looked at: setup has not made every database yet", None
+    settings = parts.settings
+    try:
         async with sink.turn(Priority.MANUAL):
-            page = await sink.read(entity, page_id)
+            page = await sink.read(now.entity, page_id)
     except PageGone:
-        return None, "gone: purged, or no longer shared with the connection"
-    except (TransientError, FatalError) as error:
-        return None, f"could not be read: {error}"
+        return None, "gone: purged, or no longer shared with the connection", None
+    except TransientError as error:
+        return None, f"could not be read: {error}", None
+    gatherer = Gatherer(
+        parts.pool, sink, strategy=settings.notion_conflict_strategy, opened=settings.opened, time_zone=settings.zone
+    )
+    facts = await gatherer.of(now, page)
     if page.in_trash:
-        return page, "in Notion's trash"
-    return page, "archived" if page.archived else "there"
+        return page, "in Notion's trash", facts
+    if not sink.holds(now.entity, page):
+        return page, "moved out of the database", facts
+    return page, "archived" if page.archived else "there", facts
 
 
-def _last_change(
-    page: Page | None, known: Record, told_at: datetime | None, told_by: str | None, bot_id: str | None
-) -> LastChange:
-    """Return who edited the page last; an event of a webhook is exact, the page's own time is floored to the minute."""
-    if page is not None and page.edited_by is not None and page.edited_by == bot_id:
-        return LastChange(page.edited_at, "this sync") if told_at is None else LastChange(told_at, told_by)
+def _last_edit(known: Record, page: Page | None, facts: Facts | None) -> LastEdit:
+    """Return who edited the page last: an event of a webhook is exact, the page's own time is floored to the minute."""
+    if facts is not None and facts.edited_at is not None:
+        return LastEdit(facts.edited_at, facts.edited_by)
     if page is not None:
-        exact = told_at is not None and page.edited_at is not None and told_at >= page.edited_at
-        return LastChange(told_at, told_by) if exact else LastChange(page.edited_at, page.edited_by)
-    return LastChange(told_at or (known.link.edited_at if known.link is not None else None), told_by)
+        return LastEdit(page.edited_at, "this sync")
+    return LastEdit(known.link.edited_at if known.link is not None else None, None)
 
 
-def _fields(
-    now: Situation, known: Record, page: Page | None, opened: frozenset[tuple[str, str]]
-) -> Sequence[FieldTold]:
-    frozen = {conflict.field: conflict for conflict in known.conflicts}
-    refused = known.link.refused if known.link is not None else {}
-    base = now.link.base if now.link is not None else {}
-    told = []
-    for each in now.entity.fields:
-        if isinstance(each.source, Mirror):
-            continue
-        ours = _ours(now.ours, each.key)
-        theirs: Theirs = page.theirs(each.key) if page is not None else ABSENT
-        agreed = base.get(each.key)
-        left_out = now.ours.left_out.get(each.key) if now.ours is not None else None
-        state: str
-        why: str | None
-        if each.key in frozen:
-            state, why = "frozen", f"conflict {frozen[each.key].id} ({frozen[each.key].rule}) waits for a person"
-        elif left_out is not None:
-            state, why = "left out", left_out
-        elif each.key in refused:
-            state, why = "refused", str(refused[each.key].get("reason", "put back soon"))
-        else:
-            state, why = _compared(now, each, ours, agreed, theirs, page, opened)
-        told.append(FieldTold(each, ours, agreed, theirs, state, why))
-    return told
+def _field(
+    each: Field, now: Situation, known: Record, page: Page | None, found: Merged | None, paused: str | None
+) -> FieldTold:
+    key = each.key
+    ours = now.ours.values.get(key, ABSENT) if now.ours is not None else ABSENT
+    theirs: Theirs = page.theirs(key) if page is not None else ABSENT
+    agreed = now.link.base.get(key) if now.link is not None else None
+    conflict = next((conflict for conflict in known.conflicts if conflict.field == key), None)
+    state: str
+    why: str | None
+    if conflict is not None:
+        decided = "a decision is on its way" if conflict.status == "deciding" else "waits for a person"
+        state, why = "frozen", f"conflict {conflict.id} ({conflict.rule}): {decided}"
+    elif paused is not None:
+        state, why = "paused", paused
+    elif now.ours is not None and key in now.ours.left_out:
+        state, why = "left out", now.ours.left_out[key]
+    elif now.ours is not None and isinstance(ours, Absent):
+        state, why = "waits", "for the page of the record it points at"
+    elif found is not None:
+        state, why = _compared(key, now, found, ours, theirs)
+    else:
+        state, why = _agreed(now, ours, agreed, page)
+    return FieldTold(each, ours, agreed, theirs, state, why)
 
 
 def _compared(
-    now: Situation, each: Field, ours: Json | Absent, agreed: Pair | None, theirs: Theirs, page: Page | None,
-    opened: frozenset[tuple[str, str]],
+    key: str, now: Situation, found: Merged, ours: Json | Absent, theirs: Theirs
 ) -> tuple[str, str | None]:
-    """Return how the sides of a field stand to each other, in a word and, where it needs one, a reason."""
-    if isinstance(ours, Absent):
-        waits = now.ours is not None and bool(now.ours.waiting) and each.target is not None
-        return ("waits", "for the page of the record it points at") if waits else ("unknown", "there is no row")
-    if page is None:
-        if now.link is None or now.link.state not in (PageState.LIVE, PageState.UNLINKED):
-            return "no page", None
-        sent = agreed.sent if agreed is not None and not isinstance(agreed.sent, Absent) else None
-        return ("as agreed", None) if agreed is not None and sent == ours else ("changed in MapAble", None)
-    shared = now.direction == "both" and (
-        each.owner is Owner.SHARED or (each.openable and (now.entity.name, each.key) in opened)
-    )
-    pushing = _pushing(now.link, each.key)
-    return _WORDS[threeway.step(threeway.Field(ours, agreed, theirs, pushing, shared))]
+    """Return how the sides of a field stand to each other: what the merge makes of it."""
+    if key in found.refused or key in found.unshowable:
+        refusal = found.refused.get(key) or found.unshowable[key]
+        since = now.link.refused.get(key, {}).get("since") if now.link is not None else None
+        return "refused", f"{refusal.reason} It is put back soon" + (f" (seen {since})." if since else ".")
+    if key in found.frozen:
+        return "differs", "both sides changed it, and a person has to decide"
+    if key in found.decided:
+        verdict = found.decided[key].verdict
+        return "differs", f"both sides changed it: {verdict.winner.value} wins ({verdict.rule})"
+    if key in found.pull:
+        return "differs", "the page's value goes to MapAble"
+    if key in found.push:
+        return "differs", "MapAble's value goes to the page"
+    if isinstance(theirs, Absent | Unknown):
+        return "unknown", "the page does not show it, or not to its end: neither side is written"
+    return ("equal", None) if ours == theirs else ("equal", "but for what Notion makes of it")
 
 
-_WORDS: Final[Mapping[Step, tuple[str, str | None]]] = {
-    Step.REST: ("equal", None),
-    Step.AGREE: ("equal", "not recorded yet"),
-    Step.PUSH: ("differs", "MapAble's value will be written to the page"),
-    Step.PULL: ("differs", "the page's value will be written to MapAble"),
-    Step.PUT_BACK: ("differs", "the page's value is not one to take: MapAble's will be put back"),
-    Step.CLASH: ("differs", "both sides changed it"),
-    Step.BLIND: ("unknown", "the page does not show it, or not to its end: neither side is written"),
-}
-
-
-def _ours(ours: Ours | None, key: str) -> Json | Absent:
-    return ours.values.get(key, ABSENT) if ours is not None else ABSENT
-
-
-def _pushing(link: Link | None, key: str) -> Json | Absent:
-    if link is None or link.pushing is None:
-        return ABSENT
-    return link.pushing.get(key, ABSENT)
+def _agreed(now: Situation, ours: Json | Absent, agreed: Pair | None, page: Page | None) -> tuple[str, str | None]:
+    """Return what can be said of a field without both sides."""
+    if now.ours is None:
+        return "no row", None
+    if now.link is None or now.link.page_id is None or page is not None:
+        return "no page", None
+    if agreed is None:
+        return "changed in MapAble", "since nothing was agreed yet"
+    before = agreed.got if isinstance(agreed.sent, Absent) else agreed.sent
+    return ("as agreed", None) if before == ours else ("changed in MapAble", None)
 
 
 def as_json(told: Told) -> dict[str, Any]:
     """Return it for scripts; values are canonical JSON, and left out where a side has or shows none."""
-    known = told.record
+    known, ours, link = told.record, told.now.ours, told.now.link
     return {
-        "entity": told.entity.name,
-        "systemId": told.system_id,
-        "row": told.has_row,
-        "member": told.member,
-        "pageId": told.page_id,
-        "pageState": told.page_state,
+        "entity": told.now.entity.name,
+        "systemId": told.now.claim.system_id,
+        "row": ours is not None,
+        "member": ours is not None and ours.member,
+        "pageId": link.page_id if link is not None else None,
+        "pageState": link.state if link is not None else None,
         "page": told.page,
-        "direction": told.direction,
-        "unlinkedBecause": known.link.unlinked_because if known.link is not None else None,
-        "conflictState": known.link.conflict_state if known.link is not None else "none",
-        "lastSyncedAt": _time(known.link.synced_at if known.link is not None else None),
-        "notionChanged": {"at": _time(told.theirs_changed.at), "by": told.theirs_changed.by},
+        "direction": told.now.direction,
+        "unlinkedBecause": link.unlinked_because if link is not None else None,
+        "conflictState": link.conflict_state if link is not None else "none",
+        "lastSyncedAt": time_as_json(known.link.synced_at if known.link is not None else None),
+        "mapableAt": time_as_json(told.mapable_at),
+        "notionAt": time_as_json(told.notion.at),
+        "notionBy": told.notion.by,
         "fields": [
             {
                 "field": each.field.key,
@@ -238,12 +246,9 @@ def as_json(told: Told) -> dict[str, Any]:
         },
         "parked": None
         if known.parked is None
-        else {"reason": known.parked.reason, "message": known.parked.message, "attempts": known.parked.attempts},
+        else parked_as_json([known.parked])[0],
         "delete": known.deletion.value if known.deletion is not None else None,
-        "lately": [
-            {"at": _time(line.at), "action": line.action, "actor": line.actor, "properties": line.properties}
-            for line in known.lines
-        ],
+        "lately": [line_as_json(line) for line in known.lines],
         "next": told.next,
     }
 
@@ -252,11 +257,8 @@ def _notion(theirs: Theirs) -> dict[str, Json]:
     match theirs:
         case Absent():
             return {}
-        case threeway.Unknown():
+        case Unknown():
             return {"unreadable": theirs.value}
         case _:
             return {"notion": theirs}
 
-
-def _time(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None

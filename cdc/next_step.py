@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from cdc.plan import Create, Restore, Trash
+from cdc.plan import Create, Resolve, Restore, Trash
 from cdc.reading import Situation
 from state.changes import Reason
 from state.deletions import Verdict
@@ -13,10 +13,9 @@ from state.links import PageState
 from state.record import Record, Waiting
 
 UNLINKED: Final = {
-    "trashed": "a person put its page into Notion's trash",
+    "trashed_by_person": "a person put its page into Notion's trash",
     "gone": "its page is purged, or no longer shared with the connection",
     "moved": "its page was moved out of the database",
-    "archived": "its page is archived",
     "delete_rejected": "its row is gone and a person chose to keep the page",
 }
 
@@ -37,16 +36,16 @@ def sentence(
         )
     if known.work is not None and known.work.in_hand:
         return "It is being worked on right now."
+    if now.link is not None and now.link.state == PageState.UNLINKED:
+        because = UNLINKED.get(now.link.unlinked_because or "", "a person took its page away")
+        return (
+            f"Nothing is sent: {because}. Bring the page back in "
+            "Notion, or sync the record by hand."
+        )
     if known.deletion is Verdict.HELD:
         return (
             "Nothing until a person acts: the row is gone, and its page is held because many went at once. "
             f"`mapable-cdc deletes approve {now.claim.system_id}` or `reject`."
-        )
-    if now.link is not None and now.link.state == PageState.UNLINKED:
-        because = known.link.unlinked_because if known.link is not None else None
-        return (
-            f"Nothing is sent: {UNLINKED.get(because or '', 'a person took its page away')}. Bring the page back in "
-            "Notion, or sync the record by hand."
         )
     if now.link is not None and now.link.state == PageState.AMBIGUOUS:
         return "Two pages carry its System ID: trash one of them in Notion, and the other is linked."
@@ -73,6 +72,8 @@ def _now(now: Situation, work: Waiting | None, fields: Sequence[tuple[str, str]]
     match now.plan:
         case Create():
             what = "A page is made"
+        case Resolve():
+            what = "Its page is looked for, or made"
         case Trash():
             what = "Its page follows the row into Notion's trash"
         case Restore():

@@ -12,7 +12,7 @@ from cdc.config import Settings
 from cdc.records import time_as_json
 from cdc.status import status_of
 from sinks.mapping.entities import ENTITIES
-from state import conflicts, deletions, explanations, handshake, looks
+from state import conflicts, handshake, looks
 from state.database import Connection, Pool
 
 RECENT: Final = 10
@@ -88,11 +88,6 @@ async def overview_of(pool: Pool, settings: Settings, process: Mapping[str, Any]
             ],
             "strays": [
                 {"entity": row[0], "kind": row[1], "pages": row[2]} for row in await _rows(conn, STRAYS)
-            ],
-            "heldDeletes": await deletions.count_held(conn),
-            "notices": [
-                {"entity": item.entity, "field": item.field, "unsaid": item.unsaid, "since": time_as_json(item.since)}
-                for item in await explanations.notices(conn)
             ],
             "sweeps": [
                 {

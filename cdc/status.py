@@ -8,11 +8,13 @@ from typing import Any, Final, LiteralString
 
 from rich.table import Table
 
+from cdc.records import time_as_json
 from cdc.replication import slot as slots
 from cdc.replication.slot import SlotState
-from state import links, work
+from state import deletions, explanations, links, settings, work
 from state.changes import Priority
 from state.database import Pool
+from state.explanations import Notice
 from state.work import Depth
 
 LEFT_OUT: Final[LiteralString] = """
@@ -40,6 +42,9 @@ class Status:
     parked: int
     left_out: tuple[tuple[str, str, str, int], ...]   # entity type, field, reason, rows
     paused: tuple[tuple[str, str | None, str], ...]   # entity, field (None: the whole database), reason
+    held: int                                     # deletes that wait for a person
+    notices: tuple[Notice, ...]
+    comments_allowed: bool | None                 # None: not tried yet
     slot: SlotState | None
 
     def as_json(self) -> dict[str, Any]:
@@ -58,6 +63,15 @@ class Status:
                 for entity, name, reason, rows in self.left_out
             ],
             "paused": [{"entity": entity, "field": name, "reason": reason} for entity, name, reason in self.paused],
+            "heldDeletes": self.held,
+            "notices": [
+                {
+                    "entity": notice.entity, "field": notice.field, "unsaid": notice.unsaid,
+                    "since": time_as_json(notice.since), "lastAt": time_as_json(notice.last_at),
+                }
+                for notice in self.notices
+            ],
+            "comments": {"allowed": self.comments_allowed},
             "slot": slot_as_json(self.slot),
         }
 
@@ -74,6 +88,14 @@ class Status:
             other.add_row(f"left out: {entity}.{name}", f"{rows} rows: {reason}")
         for entity, key, reason in self.paused:
             other.add_row(f"paused: {entity}.{key}" if key is not None else f"paused: {entity}", reason)
+        if self.held:
+            other.add_row("held", f"{self.held} deletes wait for `mapable-cdc deletes`")
+        for notice in self.notices:
+            other.add_row(
+                f"put back: {notice.entity}.{notice.field}", f"{notice.unsaid} edits that no comment explains: too many"
+            )
+        if self.comments_allowed is False:
+            other.add_row("comments", "the connection may not comment, so nobody is told why an edit was put back")
         other.add_row("slot", slot_line(self.slot) if self.slot is not None else "none")
         return pages, queue, other
 
@@ -102,6 +124,7 @@ async def status_of(pool: Pool, slot: str) -> Status:
         left_out = await (await conn.execute(LEFT_OUT)).fetchall()
         paused = await (await conn.execute(PAUSED)).fetchall()
         parked = await (await conn.execute(PARKED)).fetchone()
+        comments = await settings.get(conn, settings.COMMENTS)
         return Status(
             pages=await links.count(conn),
             # all of them, also what is empty: a gauge that is not set again would stay where it was
@@ -109,5 +132,8 @@ async def status_of(pool: Pool, slot: str) -> Status:
             parked=int(parked[0]) if parked else 0,
             left_out=tuple((row[0], row[1], row[2], row[3]) for row in left_out),
             paused=tuple((row[0], row[1], row[2]) for row in paused),
+            held=await deletions.count_held(conn),
+            notices=await explanations.notices(conn),
+            comments_allowed=comments.get("allowed") if isinstance(comments, dict) else None,
             slot=await slots.inspect(conn, slot),
         )

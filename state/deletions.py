@@ -70,7 +70,13 @@ where "entityType" = %(entity_type)s and "systemId" = %(system_id)s and "pageSta
 
 ANY_HELD: Final[LiteralString] = "select exists (select from deletion where entity = %(entity)s and state = 'held')"
 
-COUNT_HELD: Final[LiteralString] = "select count(*) from deletion where state = 'held'"
+# A page that a person took away meanwhile needs no word any more
+COUNT_HELD: Final[LiteralString] = """
+select count(*)
+from deletion d
+join "NotionSyncMapping" m on m."notionPageId" = d.page_id and m."pageState" = 'live'
+where d.state = 'held'
+"""
 
 # Whoever names a record means what its deletion took along, too
 HELD: Final[LiteralString] = """
@@ -83,6 +89,7 @@ with named as (
 )
 select d.entity, d.system_id, d.page_id, d.participant_id, d.group_entity, d.group_id, d.deleted_at, d.state, d.at
 from deletion d
+join "NotionSyncMapping" m on m."notionPageId" = d.page_id and m."pageState" = 'live'
 where d.state = 'held'
   and (exists (select from named n where (n.entity, n.system_id) = (d.entity, d.system_id))
     or (exists (select from named n where (n.entity, n.system_id) = (d.group_entity, d.group_id))))

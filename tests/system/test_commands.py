@@ -18,10 +18,13 @@ from tests.system.waiting import DATABASES
 ARGUMENTS = {
     ("sync",): ("participant",), ("conflicts", "show"): ("1",),
     ("conflicts", "resolve"): ("1", "mapable", "--version", "1"), ("audit",): ("--person", "p"),
+    ("deletes", "approve"): ("--all",), ("deletes", "reject"): ("--all",), ("parked", "retry"): ("--all",),
+    ("parked", "drop"): ("--all", "--yes"), ("explain",): ("participant", "p"),
 }  # fmt: skip
 VERBS = (
     ("run",), ("setup",), ("backfill",), ("status",), ("slot", "show"), ("slot", "drop"), ("conflicts", "list"),
-    ("webhook", "await"), ("webhook", "show"), ("webhook", "reset"), *ARGUMENTS,
+    ("webhook", "await"), ("webhook", "show"), ("webhook", "reset"), ("deletes", "list"),
+    ("parked", "list"), *ARGUMENTS,
 )  # fmt: skip
 
 

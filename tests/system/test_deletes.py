@@ -178,6 +178,22 @@ async def test_a_hold_outlives_a_restart_and_a_comparison_of_everything(scene: S
     assert set(held) <= standing(scene)
 
 
+async def test_a_page_that_a_person_put_into_the_trash_meanwhile_is_approved_like_the_others(scene: Scene) -> None:
+    await scene.run("""delete from "User" where id <= 'p07'""")
+    await scene.settled()
+    held = await scene.value(HELD)
+
+    scene.sandbox.people.trash(scene.page_id("Participants", held[0]))
+    await scene.look("participant", held[0])
+    approved = await types(scene, "deletes", "approve", "--all")
+    await scene.settled()
+
+    assert approved.out == "2 approved.\n"
+    assert await listed(scene) == []
+    assert standing(scene).isdisjoint(held)
+    assert await scene.value("select count(*) from notion_sync.parked") == 0
+
+
 @pytest.mark.parametrize(("arguments", "said"), [
     (("approve",), "nothing is named"),
     (("reject",), "nothing is named"),

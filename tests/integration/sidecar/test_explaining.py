@@ -111,11 +111,13 @@ async def test_a_text_of_any_length_fits(scene: Scene) -> None:
     assert scene.comments() == ["🦘" * 999 + "…"]
 
 
-@pytest.mark.parametrize("kind", ["409", "429", "500", "502", "503", "504", "529", "reset", "timeout", "malformed"])
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("kind", "when"), [
+    (kind, when)
+    for kind in ("409", "429", "500", "502", "503", "504", "529", "reset", "timeout", "malformed")
+    for when in ("before", "after")
+    if (kind, when) != ("429", "after")    # Notion counts before it saves
+])  # fmt: skip
 async def test_a_failure_neither_loses_nor_doubles_it(scene: Scene, kind: str, when: str) -> None:
-    if (kind, when) == ("429", "after"):
-        pytest.skip("Notion counts before it saves")
     fault = scene.sandbox.faults.script(kind=kind, when=when, method="POST", path_pattern="/v1/comments")
     await scene.says("Once.")
 
