@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import structlog
 
-from sinks.base import PageSink
+from sinks.base import EntityUnavailable, PageSink
+from sinks.mapping.entities import SYSTEM_ID
 from sinks.mapping.model import Entity
 from state import audit, links, settings, work
 from state.changes import ABSENT, Key, PageId, Priority, Reason
@@ -18,7 +20,9 @@ log = structlog.get_logger(__name__)
 
 
 async def found_pages(sink: PageSink, entity: Entity) -> Mapping[str, tuple[tuple[PageId, Base], ...]]:
-    """Return the pages that carry a System ID, by it, with what they show."""
+    """Return the pages that carry a System ID, by it, with what they show; raises EntityUnavailable if none can."""
+    if SYSTEM_ID.key in sink.paused(entity):
+        raise EntityUnavailable(f"the pages of {entity.title} can't be told apart without {SYSTEM_ID.name}")
     found: dict[str, tuple[tuple[PageId, Base], ...]] = {}
     async for batch in sink.scan(entity):
         for page in batch:
@@ -36,11 +40,16 @@ class Adoption:
         self._sink = sink
         self._directions = directions
         self._done: set[str] = set()
+        self._one_at_a_time = asyncio.Lock()
 
     async def ensure(self, entity: Entity) -> None:
-        """Link what can be found before the first page of the entity is made."""
+        """Link what can be found before the first page of the entity is made, or looked at."""
         if entity.name in self._done:
             return
+        async with self._one_at_a_time:
+            await self._look_through(entity)
+
+    async def _look_through(self, entity: Entity) -> None:
         async with self._pool.connection() as conn:
             source = (await settings.data_sources(conn)).get(entity.name)
         if source is not None and source.scanned_at is not None:
@@ -52,7 +61,7 @@ class Adoption:
             for system_id, pages in sorted(found.items()):
                 adopted += await self._adopt(conn, entity, system_id, pages)
             keys: dict[Key, int | None] = {Key(entity.name, system_id): None for system_id in found}
-            await work.mark(conn, keys, reason=Reason.THEIRS, priority=Priority.BACKFILL)
+            await work.mark(conn, keys, reason=Reason.OURS, priority=Priority.BACKFILL)
             await settings.scanned(conn, entity.name)
         self._done.add(entity.name)
         log.info("pages.adopted", entity=entity.name, found=len(found), adopted=adopted)

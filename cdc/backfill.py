@@ -12,7 +12,7 @@ from typing import Final, LiteralString, Protocol
 
 import psycopg
 
-from cdc.app import Parts, reconciler_of, sink_of
+from cdc.app import Parts, reconciler_of, schema_watch_of, sink_of
 from cdc.leadership import Leadership, LockConnection
 from cdc.reconcile import Reconciler
 from sinks.base import SinkUnavailable
@@ -74,11 +74,13 @@ class Left:
 class Backfill:
     """One backfill of some entities."""
 
-    def __init__(self, parts: Parts, entities: Sequence[Entity], progress: Progress) -> None:
+    def __init__(
+        self, parts: Parts, entities: Sequence[Entity], progress: Progress, *, also: Sequence[str] = ()
+    ) -> None:
         self._parts = parts
         self._entities = entities
         self._progress = progress
-        self._names = [entity.name for entity in entities]
+        self._names = [*(entity.name for entity in entities), *also]
         self._total = 0
         self._marked_at: datetime | None = None
         self._note: str | None = None
@@ -93,8 +95,12 @@ class Backfill:
         await sink_of(self._parts)
         started_at = await self._now()
         await self._parts.marker.start(self._entities)
+        return await self.see_through(started_at)
+
+    async def see_through(self, since: datetime) -> tuple[Parked, ...]:
+        """See what is marked through; return what was parked `since` then."""
         await self._to_the_end()
-        return await self._parked(started_at)
+        return await self._parked(since)
 
     async def _to_the_end(self) -> None:
         """Go on until nothing is left, through a restart of the database and the end of the active process."""
@@ -120,10 +126,12 @@ class Backfill:
     async def _work(self, lock: LockConnection) -> bool:
         sink = await sink_of(self._parts)
         await self._parts.queue.take_over()
-        reconciler = reconciler_of(self._parts, sink)
+        schema = schema_watch_of(self._parts, sink)
+        reconciler = reconciler_of(self._parts, sink, schema)
         self._say(None)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(Leadership.watch(lock), name="watch lock")
+            schemas = tasks.create_task(schema.run(everything=False), name="watch schemas")
             working = tasks.create_task(reconciler.run(), name="reconcile")
             try:
                 await self._parts.marker.finish()
@@ -133,8 +141,8 @@ class Backfill:
                 reconciler.stop()
                 self._parts.pacer.send_away()
                 await asyncio.wait([working], timeout=DRAIN_S)
-                watching.cancel()
-                working.cancel()
+                for task in (watching, schemas, working):
+                    task.cancel()
 
     async def _watch(self, for_s: float, reconciler: Reconciler | None = None) -> bool:
         """Watch until nothing of these entities is left; False when `for_s` ended first."""

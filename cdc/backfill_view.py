@@ -77,15 +77,18 @@ def forecast_tables(forecasts: Sequence[Forecast]) -> Iterator[Table | Text]:
 
 def parked_table(parked: Sequence[Parked]) -> Table:
     """Return what was set aside and why."""
-    table = Table("entity", "id", "reason", "what happened", title="Parked: set aside for a person")
+    table = Table("entity", "id", "reason", "attempts", "what happened", title="Parked: set aside for a person")
     for item in parked:
-        table.add_row(item.entity, Text(item.system_id), item.reason, Text(item.message))
+        table.add_row(item.entity, Text(item.system_id), item.reason, str(item.attempts), Text(item.message))
     return table
 
 
 def parked_as_json(parked: Sequence[Parked]) -> list[dict[str, Any]]:
     """Return the same for scripts."""
     return [
-        {"entity": item.entity, "systemId": item.system_id, "reason": item.reason, "message": item.message}
+        {
+            "entity": item.entity, "systemId": item.system_id, "reason": item.reason, "message": item.message,
+            "attempts": item.attempts,
+        }
         for item in parked
     ]

@@ -12,30 +12,30 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cdc import app, logs, terminal
+from cdc import app, terminal
 from cdc.backfill import Backfill
 from cdc.backfill_view import Bar, forecast_tables, parked_as_json, parked_table
-from cdc.config import Settings, load
+from cdc.cli_audit import audit
+from cdc.cli_conflicts import conflicts
+from cdc.cli_deletes import deletes
+from cdc.cli_explain import explain
+from cdc.cli_parked import parked
+from cdc.cli_sync import sync
+from cdc.cli_webhook import webhook
+from cdc.config import Settings
 from cdc.forecast import Forecast, forecast
 from cdc.installing import set_up
 from cdc.serving import drop_slot, serve
 from cdc.status import Status, slot_as_json, slot_line, status_of
-from cdc.terminal import EXIT_FINDINGS, WrongUsage, err, out
+from cdc.sweep_command import sweep as run_sweep
+from cdc.sweep_command import sweeps_as_json, sweeps_table
+from cdc.terminal import EXIT_FINDINGS, WrongUsage, err, out, settings_of
 from sinks.mapping.entities import ENTITIES
 from sinks.mapping.model import Entity
 from sinks.notion.ids import parse_id
 from sinks.notion.setup import Done, env_lines
-from state.errors import FatalError
+from state.looks import Sweep
 from state.work import Parked
-
-
-def _settings(ctx: click.Context) -> Settings:
-    try:
-        settings = load(env_file=ctx.obj)
-    except FatalError as error:
-        raise WrongUsage(str(error), error.hint) from None
-    logs.configure(settings.log_level, settings.log_format)
-    return settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=terminal.EXITS)
@@ -72,7 +72,7 @@ def run(ctx: click.Context) -> None:
     Exit codes: 0 stopped by a signal, 2 wrong settings, 3 a person must act (a token that Notion refuses, no setup
     yet, the port is taken, the database can't be reached at the start).
     """
-    terminal.run(serve(_settings(ctx)))
+    terminal.run(serve(settings_of(ctx)))
 
 
 @main.command()
@@ -91,7 +91,7 @@ def setup(ctx: click.Context, page: str | None, parent_page_id: str | None) -> N
     Exit codes: 0 all databases are as they should be, 2 wrong usage or settings, 3 a person must act; then mend what
     it says and run it again.
     """
-    settings = _settings(ctx)
+    settings = settings_of(ctx)
     done = terminal.run(_set_up(settings, _parent(settings, page, parent_page_id)))
     table = Table("database", "outcome", "id")
     for item in done:
@@ -133,14 +133,8 @@ def backfill(ctx: click.Context, entity: str | None, dry_run: bool, as_json: boo
     Exit codes: 0 every row is in Notion, 1 some are parked (they are listed) or, with --dry-run, hold values that
     Notion can't show; 2 wrong usage or settings, 3 a person must act, 130 interrupted.
     """
-    settings = _settings(ctx)
-    chosen = [item for item in settings.entities if entity is None or item.name == entity]
-    if not chosen:
-        off = [item.setting for item in ENTITIES if entity is None or item.name == entity]
-        raise WrongUsage(
-            f"{entity or 'every entity'} is switched off",
-            f"Set {' or '.join(f'NOTION_SYNC_{name}' for name in off)} to true, or remove it.",
-        )
+    settings = settings_of(ctx)
+    chosen = _chosen(settings, entity)
     if dry_run:
         forecasts = terminal.run(_forecast(settings, chosen))
         _show_forecasts(forecasts, as_json)
@@ -148,6 +142,18 @@ def backfill(ctx: click.Context, entity: str | None, dry_run: bool, as_json: boo
     parked = terminal.run(_backfill(settings, chosen, quiet=as_json))
     _show_parked(parked, as_json)
     sys.exit(EXIT_FINDINGS if parked else 0)
+
+
+def _chosen(settings: Settings, entity: str | None) -> list[Entity]:
+    """Return the entities that a verb is about: the one that was named, or all that are switched on."""
+    chosen = [item for item in settings.entities if entity is None or item.name == entity]
+    if not chosen:
+        off = [item.setting for item in ENTITIES if entity is None or item.name == entity]
+        raise WrongUsage(
+            f"{entity or 'every entity'} is switched off",
+            f"Set {' or '.join(f'NOTION_SYNC_{name}' for name in off)} to true, or remove it.",
+        )
+    return chosen
 
 
 async def _forecast(settings: Settings, entities: list[Entity]) -> tuple[Forecast, ...]:
@@ -179,6 +185,40 @@ def _show_parked(parked: tuple[Parked, ...], as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--entity", type=click.Choice([entity.name for entity in ENTITIES]), help="Only this one.")
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@click.pass_context
+def sweep(ctx: click.Context, entity: str | None, as_json: bool) -> None:
+    """Compare every page in Notion with what was agreed, and every row, and put right what differs.
+
+    `run` does this every NOTION_SWEEP_SECONDS by itself. Works beside an active `run` (which then does it) or alone.
+    Reads a hundred pages a request.
+
+    \b
+    Example: mapable-cdc sweep --entity incident
+    Exit codes: 0 swept and settled, 1 a database could not be swept or some work is parked (both are listed), 2 wrong
+    usage or settings, 3 a person must act, 130 interrupted.
+    """
+    settings = settings_of(ctx)
+    found, parked = terminal.run(_sweep(settings, _chosen(settings, entity), quiet=as_json))
+    if as_json:
+        click.echo(json.dumps({"sweeps": sweeps_as_json(found), "parked": parked_as_json(parked)}))
+    else:
+        out.print(sweeps_table(found))
+        if parked:
+            out.print(parked_table(parked))
+    sys.exit(EXIT_FINDINGS if parked or any(item.trouble for item in found) else 0)
+
+
+async def _sweep(
+    settings: Settings, entities: list[Entity], *, quiet: bool
+) -> tuple[tuple[Sweep, ...], tuple[Parked, ...]]:
+    async with app.assembled(settings) as parts:
+        with Bar(err, shown=not quiet) as bar:
+            return await run_sweep(parts, entities, bar)
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
@@ -190,7 +230,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     Example: mapable-cdc status --json
     Exit codes: 0 shown, 2 wrong settings, 3 the database can't be reached.
     """
-    settings = _settings(ctx)
+    settings = settings_of(ctx)
     found = terminal.run(_status(settings))
     if as_json:
         click.echo(json.dumps(found.as_json()))
@@ -219,7 +259,7 @@ def slot_show(ctx: click.Context, as_json: bool) -> None:
     Example: mapable-cdc slot show
     Exit codes: 0 shown, 1 there is no slot, 2 wrong settings, 3 the database can't be reached.
     """
-    settings = _settings(ctx)
+    settings = settings_of(ctx)
     found = terminal.run(_status(settings)).slot
     if as_json:
         click.echo(json.dumps(slot_as_json(found)))
@@ -239,6 +279,10 @@ def slot_drop(ctx: click.Context) -> None:
     Example: mapable-cdc slot drop
     Exit codes: 0 dropped, or there was none; 2 wrong settings; 3 it is in use, or the database can't be reached.
     """
-    settings = _settings(ctx)
+    settings = settings_of(ctx)
     dropped = terminal.run(drop_slot(settings))
     out.print("Dropped." if dropped else f"There is no slot {settings.replication_slot}.", soft_wrap=True)
+
+
+for verb in (sync, conflicts, parked, deletes, explain, audit, webhook):
+    main.add_command(verb)

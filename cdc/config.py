@@ -22,7 +22,21 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cdc import dsn, envfile
-from cdc.spelling import BaseUrl, Direction, Format, Level, Name, NotionId, Seconds, Strategy, Switch, TimeZone, Token
+from cdc.spelling import (
+    BaseUrl,
+    CreateRows,
+    Direction,
+    Format,
+    Level,
+    Name,
+    NotionId,
+    Seconds,
+    SharedFields,
+    Strategy,
+    Switch,
+    TimeZone,
+    Token,
+)
 from sinks.mapping.entities import ENTITIES
 from sinks.mapping.model import Entity
 from state.errors import FatalError
@@ -42,9 +56,17 @@ class Settings(BaseSettings):
     notion_conflict_strategy: Strategy = "last-write-wins"
     notion_requests_per_minute: Annotated[int, Field(ge=0, le=100_000)] = 180
     notion_create_lookup_seconds: Seconds = 60.0
+    notion_webhook_secret: Token | None = None
+    notion_poll_seconds: Seconds = 60.0
+    notion_sweep_seconds: Seconds = 86_400.0
+    notion_revert_grace_seconds: Seconds = 30.0
+    notion_shared_fields: SharedFields = frozenset()
+    notion_create_rows: CreateRows = frozenset()
     notion_request_timeout_seconds: Annotated[float, Field(gt=0, le=90)] = 60.0
     time_zone: TimeZone = "Australia/Sydney"
     admin_token: Token | None = None
+    sync_requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 30
+    audit_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 2_557
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     state_schema: Name = "notion_sync"
@@ -98,6 +120,12 @@ class Settings(BaseSettings):
         """The entities that are switched on, in the order of a backfill."""
         return tuple(entity for entity in ENTITIES if self.switches.get(entity.name, True))
 
+    @property
+    def opened(self) -> frozenset[tuple[str, str]]:
+        """The fields that an operator made two-way, as (entity, field)."""
+        parts = (name.partition(".") for name in self.notion_shared_fields)
+        return frozenset((entity, field) for entity, _, field in parts)
+
     def direction_of(self, entity: Entity) -> Direction:
         return self.directions.get(entity.name, "both")
 
@@ -110,17 +138,13 @@ _GROUPS: Final = {
 _PLAIN: Final = {
     name.upper(): name for name in Settings.model_fields if name not in {"databases", "switches", "directions"}
 }
-# Settings of the seed and of the design that a later version of this program acts on; setting them is no mistake
-_LATER: Final = frozenset(
-    {"NOTION_WEBHOOK_SECRET", "NOTION_POLL_SECONDS", "NOTION_SWEEP_SECONDS", "NOTION_REVERT_GRACE_SECONDS",
-     "NOTION_SHARED_FIELDS", "NOTION_CREATE_ROWS"}
-)
 # Too far from the right name to be found by likeness
 _ALIASES: Final = dict.fromkeys(
     ("NOTION_TOKEN", "NOTION_KEY", "NOTION_SECRET", "NOTION_INTEGRATION_TOKEN", "NOTION_INTEGRATION_SECRET"),
     "NOTION_API_KEY",
 ) | {"NOTION_PAGE_ID": "NOTION_PARENT_PAGE_ID", "NOTION_RATE_LIMIT": "NOTION_REQUESTS_PER_MINUTE"}
-KNOWN: Final = frozenset(_GROUPS) | frozenset(_PLAIN) | _LATER
+KNOWN: Final = frozenset(_GROUPS) | frozenset(_PLAIN)
+
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
     """Return the settings; the environment goes before `.env`. Raises FatalError that names every mistake at once."""

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
-from cdc.plan import Create, Resolve, Restore, Settle, Trash, Update, next_interval_s
+from cdc.delivery import deliver
+from cdc.holding import Holding
+from cdc.plan import Create, Resolve, Restore, Settle, Trash, Update
 from cdc.reading import Reader, Situation
+from cdc.settling import Settling, edited_of
 from sinks.base import OutcomeUnknown, Page, PageGone, PageSink
 from state import audit, links, lookups, work
-from state.changes import ABSENT, Key, PageId, Priority, Reason
-from state.database import Connection, Pool
+from state.changes import ABSENT, PageId, Priority
+from state.database import Pool
 from state.errors import PoisonError, SyncError, TransientError
-from state.links import PageState, Settled
-from state.merge import Base, Json, Pair, observed
-from state.work import Claim, WorkQueue
+from state.links import PageState
+from state.merge import Base, Pair, observed
+from state.work import WorkQueue
 
 log = structlog.get_logger(__name__)
 
 SYSTEM_ID: Final = "systemId"
+GONE: Final = "gone"            # purged, or no longer shared: the two look alike
+TRASHED: Final = "trashed_by_person"
+MOVED: Final = "moved"
 LOOKUP_FIRST_S: Final = 1.0
 LOOKUP_LONGEST_S: Final = 10.0
 
@@ -29,8 +33,20 @@ LOOKUP_LONGEST_S: Final = 10.0
 class Effects:
     """One effect for one key. Each method ends with the key cleared, given back or, on an error, still held."""
 
-    def __init__(self, pool: Pool, queue: WorkQueue, sink: PageSink, reader: Reader, *, lookup_window_s: float) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        queue: WorkQueue,
+        sink: PageSink,
+        reader: Reader,
+        holding: Holding,
+        settling: Settling,
+        *,
+        lookup_window_s: float,
+    ) -> None:
         self._pool = pool
+        self._settling = settling
+        self._holding = holding
         self._queue = queue
         self._sink = sink
         self._reader = reader
@@ -53,68 +69,71 @@ class Effects:
                 raise
             # Notion says which page it made: as good as an answer, but for what the page shows
             log.info("page.create_confirmed", entity=entity.name)
-            base = observed({}, now.ours.values, {})
-            await self._store(
-                now, error.page_id, base, None, "page.created", now.ours.values, sent=True, edited_at=None
-            )
+            unseen = observed({}, now.ours.values, {})
+            await self._settling.store(now, error.page_id, unseen, "page.created", now.ours.values)
             return
         except SyncError:
             # every other failure says that nothing was made
             await self._forget_intent(now)
             raise
-        await self._settle(now, page, observed({}, now.ours.values, _got(page)), "page.created", now.ours.values)
+        base = await self._settling.base_after(now, {}, now.ours.values, page)
+        await self._settling.store(now, page.page_id, base, "page.created", now.ours.values, page=page)
 
     async def update(self, now: Situation, plan: Update) -> None:
-        """Write the fields that differ; what is on its way is stored first. Raises PageTrashed."""
+        """Write the fields that differ; what is on its way is stored first. Raises PageTrashed, PageGone."""
         entity, claim = now.entity, now.claim
         async with self._pool.connection() as conn, conn.transaction():
             await self._queue.renew(claim, conn)
             await links.store_pushing(conn, entity.table, claim.system_id, plan.values)
-        try:
-            page = await self._sink.update(entity, plan.page_id, plan.values)
-        except PageGone:
-            await self._unlink(now, plan.page_id, "page.gone")
-        else:
-            base = observed(plan.base, plan.values, _got(page))
-            await self._settle(now, page, base, "page.updated", plan.values)
+        page = await self._sink.update(entity, plan.page_id, plan.values)
+        base = await self._settling.base_after(now, plan.base, plan.values, page)
+        await self._settling.store(now, page.page_id, base, "page.updated", plan.values, page=page, plan=plan)
 
-    async def trash(self, now: Situation, plan: Trash) -> None:
-        """Put the page of a deleted row into the trash; ids stay as a tombstone."""
-        async with self._pool.connection() as conn:
+    async def trash(self, now: Situation, plan: Trash) -> bool:
+        """Put the page of a deleted row into the trash; ids stay as a tombstone. False: it is held, nothing is sent."""
+        assert now.link is not None
+        key, deleted_at = now.claim.key, now.claim.marked_at
+        group = await self._holding.group(now.entity, key, now.link)
+        async with self._pool.connection() as conn, conn.transaction():
             await self._queue.renew(now.claim, conn)
-        try:
-            page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=True)
-        except PageGone:
-            await self._unlink(now, plan.page_id, "page.gone")
-            return
+            if not await self._holding.allows(conn, now.entity, key, plan.page_id, group, deleted_at):
+                await work.finish(conn, [now.claim])
+                return False
+        page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=True)
+        edited = edited_of(now, page, ())
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
             await links.set_state(conn, now.entity.table, now.claim.system_id, PageState.TRASHED)
             await audit.append(
                 conn,
                 audit.Entry(
-                    "page.trashed", now.claim.key, now.participant_id, plan.page_id, request_id=page.request_id
+                    "page.trashed", now.claim.key, now.participant_id, plan.page_id, tuple(edited),
+                    request_id=page.request_id,
+                    # edits that never reached the row, which is gone
+                    detail={"lost": {key: page.values[key] for key in edited}} if edited else {},
                 ),
             )
             await work.finish(conn, [now.claim])
+        return True
 
     async def restore(self, now: Situation, plan: Restore) -> None:
-        """Take the page of a row that is back out of the trash; its fields are compared next."""
+        """Take the page of a row that is back out of the trash; its fields are compared next. Raises PageGone."""
         async with self._pool.connection() as conn:
             await self._queue.renew(now.claim, conn)
-        try:
-            page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=False)
-        except PageGone:
-            await self._unlink(now, plan.page_id, "page.gone")
-            return
-        await self._settle(now, page, _seen_ours(page), "page.restored", {}, again=True)
+        page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=False)
+        # a page that a person took away is merged with what was agreed before; a tombstone has nothing of that
+        kept = now.link.base if now.link is not None and now.link.state == PageState.UNLINKED else None
+        await self._settling.store(
+            now, page.page_id, kept or _seen_ours(page), "page.restored", {}, page=page, again=True, theirs=bool(kept)
+        )
 
     async def resolve(self, now: Situation, plan: Resolve) -> None:
         """Look for the page of a create whose outcome is unknown; make it only when it stays unfound."""
         entity, claim = now.entity, now.claim
         pages = await self._sink.find(entity, claim.system_id)
         if len(pages) == 1:
-            await self._settle(now, pages[0], _seen_ours(pages[0]), "page.adopted", {}, again=True)
+            page = pages[0]
+            await self._settling.store(now, page.page_id, _seen_ours(page), "page.adopted", {}, page=page, again=True)
             return
         if pages:
             async with self._pool.connection() as conn:
@@ -136,7 +155,7 @@ class Effects:
         """Store what is known without a call."""
         assert now.link is not None
         assert now.link.page_id is not None
-        await self._store(now, now.link.page_id, plan.base, None, "page.compared", {}, sent=False, edited_at=None)
+        await self._settling.store(now, now.link.page_id, plan.base, "page.compared", {})
 
     async def wait(self, now: Situation) -> None:
         """Nothing to send yet, but a relation points at a row without a page: note it, so that the page marks us."""
@@ -153,85 +172,44 @@ class Effects:
                 else:
                     await work.finish(conn, [claim])
 
-    async def _settle(
-        self, now: Situation, page: Page, base: Base, action: str, sent: Mapping[str, Json], *, again: bool = False
-    ) -> None:
-        await self._store(
-            now, page.page_id, base, page.request_id, action, sent,
-            sent=bool(sent), edited_at=page.edited_at, again=again,
-        )
-
-    async def _store(
-        self,
-        now: Situation,
-        page_id: PageId,
-        base: Base,
-        request_id: str | None,
-        action: str,
-        properties: Mapping[str, Json],
-        *,
-        sent: bool,
-        edited_at: datetime | None,
-        again: bool = False,
-    ) -> None:
-        """Store the new base and the audit line and clear the key, in one transaction under the lease.
-
-        `again`: the page was only found; the key goes back at once, to be compared.
-        """
-        entity, claim = now.entity, now.claim
-        waiting = now.waiting
-        left_out = now.ours.left_out if now.ours is not None else {}
-        newly_live = now.link is None or now.link.state != PageState.LIVE
-        settled = Settled(
-            page_id, self._sink.database_of(entity), now.direction, base, left_out, sent,
-            next_interval_s(now.link) if sent else (now.link.send_interval_s if now.link else 0.0), edited_at,
-        )
-        async with self._pool.connection() as conn:
-            async with conn.transaction():
-                # before the work row: whoever delivers the awaited page holds this lock while it marks us
-                await lookups.lock_targets(conn, waiting)
-                await work.hold(conn, claim)
-                await links.settle(conn, entity.table, claim.system_id, settled)
-                detail = {"left_out": dict(left_out)} if left_out else {}
-                await audit.append(
-                    conn,
-                    audit.Entry(
-                        action, claim.key, now.participant_id, page_id, tuple(properties),
-                        request_id=request_id, detail=detail,
-                    ),
-                )
-                await lookups.wait_for(conn, claim.key, waiting)
-                arrived = await self._reader.pages(conn, set(waiting))
-                if arrived or again:
-                    await work.release(conn, claim, wait_s=0, counts=False)
-                elif not newly_live:
-                    await work.finish(conn, [claim])
-            if newly_live:
-                await _hand_over(conn, claim.key)
-                if not (arrived or again):
-                    await work.finish(conn, [claim])
-        log.debug(action, entity=entity.name, properties=len(properties), took_s=_age_s(claim))
-
-    async def _unlink(self, now: Situation, page_id: PageId, action: str) -> None:
+    async def unlink(self, now: Situation, page_id: PageId, because: str) -> None:
         """The page is out of our reach, whoever took it away: the row is untouched and its edits wait."""
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
-            await links.set_state(conn, now.entity.table, now.claim.system_id, PageState.UNLINKED)
-            await audit.append(conn, audit.Entry(action, now.claim.key, now.participant_id, page_id))
+            if now.link is None or now.link.unlinked_because != because:
+                await links.set_state(conn, now.entity.table, now.claim.system_id, PageState.UNLINKED, because)
+                await audit.append(conn, audit.Entry(f"page.{because}", now.claim.key, now.participant_id, page_id))
+                log.warning("page.unlinked", entity=now.entity.name, why=because)
             await work.finish(conn, [now.claim])
-        log.warning("page.unlinked", entity=now.entity.name, why=action)
+
+    async def gone(self, now: Situation) -> None:
+        """Notion knows no such page, though it knows the database: it was purged, or is not shared by itself.
+
+        Where a page is wanted back, another is looked for by its System ID, and made where there is none.
+        """
+        assert now.link is not None
+        assert now.link.page_id is not None
+        if not isinstance(now.plan, Restore):
+            await self.unlink(now, now.link.page_id, GONE)
+            return
+        async with self._pool.connection() as conn, conn.transaction():
+            await work.hold(conn, now.claim)
+            await links.forget_page(conn, now.entity.table, now.claim.system_id)
+            await audit.append(conn, audit.Entry("page.given_up", now.claim.key, now.participant_id, now.link.page_id))
+            await work.release(conn, now.claim, wait_s=0, counts=False)
 
     async def find_out_trashed(self, now: Situation) -> None:
         """Notion says something is in the trash: the page itself (a person did it) or the database around it."""
         page_id = now.link.page_id if now.link is not None else None
         assert page_id is not None
         try:
-            page = await self._sink.read(now.entity, page_id)
+            async with self._sink.turn(Priority(now.claim.priority)):
+                page = await self._sink.read(now.entity, page_id)
         except PageGone:
-            await self._unlink(now, page_id, "page.gone")
+            await self.unlink(now, page_id, GONE)
             return
         if page.in_trash:
-            await self._unlink(now, page_id, "page.trashed_by_person")
+            await self.unlink(now, page_id, TRASHED)
             return
         raise DatabaseTrashed(f"the database {now.entity.title} is in Notion's trash")
 
@@ -250,25 +228,6 @@ class DatabaseTrashed(TransientError):
     """The database around the page is in the trash: the entity waits until it is restored."""
 
 
-async def deliver(conn: Connection, targets: Sequence[Key]) -> None:
-    """Mark the records whose relations wait for the pages of `targets`, which stand for some time."""
-    for target in await lookups.awaited(conn, targets):
-        await _hand_over(conn, target)
-
-
-async def _hand_over(conn: Connection, target: Key) -> None:
-    """Mark the records whose relations wait for the page of `target`, also if they say so at this very moment."""
-    async with conn.transaction():
-        # the look comes after the lock: a record that saw no page yet holds it until its wait can be seen
-        await lookups.lock_targets(conn, [target])
-        waiting = await lookups.take_waiting(conn, target)
-        await work.mark(conn, dict.fromkeys(waiting, None), reason=Reason.OURS, priority=Priority.BACKFILL)
-
-
-def _got(page: Page) -> dict[str, Json]:
-    return dict(page.values)
-
-
 def _seen_ours(page: Page) -> Base:
     """Return the base of a page that we made ourselves but know only from reading it.
 
@@ -276,7 +235,3 @@ def _seen_ours(page: Page) -> Base:
     """
     base = {field: Pair(ABSENT, value) for field, value in page.values.items()}
     return {**base, SYSTEM_ID: Pair(page.system_id, page.system_id)}
-
-
-def _age_s(claim: Claim) -> float:
-    return (datetime.now(UTC) - claim.marked_at).total_seconds()

@@ -77,8 +77,8 @@ class Forecast:
 
 async def forecast(parts: Parts, entities: Sequence[Entity]) -> tuple[Forecast, ...]:
     """Return what would be done to every row and every linked page of these entities."""
-    sink = await sink_of(parts)
-    reader = reader_of(parts, remembers=False)
+    sink = await sink_of(parts, remembers=False)
+    reader = reader_of(parts, sink, remembers=False)
     async with parts.pool.connection() as conn:
         sources = await facts.data_sources(conn)
     forecasts = []

@@ -10,9 +10,12 @@ import psycopg
 import structlog
 
 from cdc.app import Parts
+from sinks.mapping.canonical import empty
+from sinks.mapping.entities import field_of
 from sinks.mapping.model import Entity
 from sinks.notion.setup import Done, Setup
 from state import forgetting, marking
+from state import settings as facts
 from state.database import Connection
 from state.errors import FatalError
 
@@ -28,10 +31,13 @@ async def set_up(parts: Parts, parent_page_id: str | None, progress: Callable[[D
     """Make or complete the databases; raises FatalError when a person must act first."""
     settings = parts.settings
     async with parts.pool.connection() as conn, _alone(conn, settings.state_schema):
-        return await Setup(
+        done = await Setup(
             parts.client, conn, settings.entities, configured=settings.databases, parent_page_id=parent_page_id,
             progress=progress, made_again=_fill_again,
         ).run()
+        # what was paused for want of a property may go on
+        await facts.put(conn, facts.SCHEMA_DUE, True)
+        return done
 
 
 @asynccontextmanager
@@ -49,6 +55,8 @@ async def _alone(conn: Connection, schema: str) -> AsyncIterator[None]:
 
 async def _fill_again(conn: Connection, entity: Entity, fields: Sequence[str]) -> None:
     """See to it that every page gets the values that went with a removed property."""
-    links = await forgetting.forget_fields(conn, entity.table, fields)
+    links = await forgetting.empty_fields(
+        conn, entity.table, {key: empty(field_of(entity, key).kind) for key in fields}
+    )
     await marking.start(conn, [entity.name])
     log.info("properties.made_again", entity=entity.name, fields=sorted(fields), links=links)

@@ -10,11 +10,12 @@ import structlog
 
 from sinks.mapable.rows import Rows
 from sinks.mapping.model import Entity
-from state import marking, settings, work
+from state import links, marking, settings, work
 from state.changes import Key, Priority, Reason
 from state.database import Connection, Pool
 
 PAGE: Final = 5_000
+DIRECTIONS: Final = "entity_directions"
 FINGERPRINTS: Final = "entity_fingerprints"
 DUE: Final = "marking_due"
 log = structlog.get_logger(__name__)
@@ -28,10 +29,12 @@ class Marker:
         self._rows = rows
         self._entities = {entity.name: entity for entity in entities}
 
-    async def start(self, entities: Sequence[Entity]) -> None:
+    async def start(
+        self, entities: Sequence[Entity], *, reason: Reason = Reason.OURS, priority: Priority = Priority.BACKFILL
+    ) -> None:
         """Begin to mark all of these."""
         async with self._pool.connection() as conn:
-            await marking.start(conn, [entity.name for entity in entities])
+            await marking.start(conn, [entity.name for entity in entities], reason=reason, priority=priority)
 
     async def finish(self) -> int:
         """Mark until nothing is under way; return how many keys were marked."""
@@ -53,18 +56,19 @@ class Marker:
         return None
 
     async def _page(self, entity: Entity, item: marking.Marking) -> int:
+        reason, priority = Reason(item.reasons), Priority(item.priority)
         if item.phase == "rows":
             ids = await self._rows.page_of_ids(entity, item.after_id, PAGE)
             async with self._pool.connection() as conn, conn.transaction():
                 keys: dict[Key, int | None] = {Key(entity.name, system_id): None for system_id in ids}
-                await work.mark(conn, keys, reason=Reason.OURS, priority=Priority.BACKFILL)
+                await work.mark(conn, keys, reason=reason, priority=priority)
                 phase, after = ("rows", ids[-1]) if len(ids) == PAGE else ("links", "")
                 await marking.advance(conn, item, phase=phase, after_id=after, added=len(ids))
             return len(ids)
         async with self._pool.connection() as conn, conn.transaction():
             marked = await work.mark_linked(
                 conn, entity=entity.name, entity_type=entity.table, after=item.after_id, limit=PAGE,
-                reason=Reason.OURS, priority=Priority.BACKFILL,
+                reason=reason, priority=priority,
             )
             if len(marked) == PAGE:
                 await marking.advance(conn, item, phase="links", after_id=marked[-1], added=0)
@@ -83,12 +87,29 @@ async def set_due(conn: Connection, *, is_due: bool) -> None:
     await settings.put(conn, DUE, is_due)
 
 
-def fingerprints(entities: Sequence[Entity], directions: Mapping[str, str], time_zone: str) -> dict[str, str]:
-    """Return a digest per entity of all that decides what its pages show."""
+async def turn(conn: Connection, entities: Sequence[Entity], directions: Mapping[str, str]) -> None:
+    """Let the links of an entity follow when its direction was set otherwise; a record's own direction stays."""
+    before = await settings.get(conn, DIRECTIONS) or {}
+    async with conn.transaction():
+        for entity in entities:
+            was, now = before.get(entity.name, "both"), directions[entity.name]
+            if was != now:
+                await links.turn(conn, entity.table, before=was, now=now)
+        await settings.put(conn, DIRECTIONS, {**before, **directions})
+
+
+def fingerprints(
+    entities: Sequence[Entity],
+    directions: Mapping[str, str],
+    time_zone: str,
+    opened: frozenset[tuple[str, str]] = frozenset(),
+) -> dict[str, str]:
+    """Return a digest per entity of all that decides what its pages show, and what is taken from them."""
     return {
         entity.name: hashlib.sha256(
             repr((entity.table, [_stable(field) for field in entity.fields], entity.member,
-                  directions.get(entity.name, "both"), time_zone)).encode()
+                  directions.get(entity.name, "both"), time_zone,
+                  sorted(field for name, field in opened if name == entity.name))).encode()
         ).hexdigest()
         for entity in entities
     }

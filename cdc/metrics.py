@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from cdc.noticing import Noticed
+from state.looks import Sweep
 from state.work import Claim
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
@@ -47,6 +49,23 @@ class Metrics:
             "mapable_cdc_slot_retained_bytes", "Log the server keeps for the slot, from restart_lsn.",
             registry=self.registry,
         )
+        self.pages_read = Counter(
+            "mapable_cdc_pages_looked_at", "Pages read to find edits, by entity and occasion (poll, sweep).",
+            ("entity", "occasion"), registry=self.registry,
+        )
+        self.pages_found = Counter(
+            "mapable_cdc_pages_found",
+            "Pages that a look found differing from what was agreed, missing, or unknown.",
+            ("entity", "occasion", "what"), registry=self.registry,
+        )
+        self.webhooks = Counter(
+            "mapable_cdc_webhooks", "Webhook requests, by outcome: received, repeated, stored, refused or failed.",
+            ("outcome",), registry=self.registry,
+        )
+        self.webhook_seconds = Histogram(
+            "mapable_cdc_webhook_seconds", "Time until a webhook request was answered.", buckets=SECONDS,
+            registry=self.registry,
+        )
         self.active = Gauge("mapable_cdc_active", "1 while this process is the active one.", registry=self.registry)
 
     def request(self, operation: str, outcome: str, took_s: float) -> None:
@@ -57,9 +76,25 @@ class Metrics:
         self.reconciled.labels(entity, outcome).inc()
         self.latency_seconds.labels(outcome).observe((datetime.now(UTC) - claim.marked_at).total_seconds())
 
+    def webhook(self, outcome: str, took_s: float) -> None:
+        self.webhooks.labels(outcome).inc()
+        self.webhook_seconds.observe(took_s)
+
     def captured(self, changes: int, keys: int) -> None:
         self.changes.inc(changes)
         self.marks.inc(keys)
+
+    def looked(self, entity: str, pages: int, noticed: Noticed) -> None:
+        self.pages_read.labels(entity, "poll").inc(pages)
+        self.pages_found.labels(entity, "poll", "differing").inc(len(noticed.differing))
+        self.pages_found.labels(entity, "poll", "unknown").inc(len(noticed.unknown))
+
+    def swept(self, found: Sweep) -> None:
+        self.pages_read.labels(found.entity, "sweep").inc(found.pages or 0)
+        for what, pages in (
+            ("differing", found.differing), ("missing", found.missing), ("unknown", found.unknown)
+        ):
+            self.pages_found.labels(found.entity, "sweep", what).inc(pages or 0)
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

@@ -11,7 +11,7 @@ from typing import Final
 
 from sinks.mapping.canonical import encode
 from sinks.mapping.model import Entity, Kind, LeftOut, Reference, Rendered
-from state.changes import Absent, Key, PageId
+from state.changes import Absent, Key, PageId, Reason
 from state.links import Link, PageState
 from state.merge import Base, Json, agreed, changed
 
@@ -28,6 +28,16 @@ class Ours:
     waiting: frozenset[Key] = frozenset()
     member: bool = True
     entity: str = ""
+    shared: frozenset[str] = frozenset()    # the fields that people may edit in Notion
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A person's value that MapAble does not take, and why (a sentence for them)."""
+
+    theirs: Json
+    reason: str
+    unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +80,21 @@ class Resolve:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """The page has to be read first: theirs changed, or ours did where people may have edited, too."""
+
+    page_id: PageId
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """Write these fields."""
 
     page_id: PageId
     values: Mapping[str, Json]
     base: Base
+    seen: Mapping[str, Json] = field(default_factory=dict)       # what the page showed before, where it was read
+    put_back: Mapping[str, Refusal] = field(default_factory=dict)  # those of `values` that undo a person's edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +119,7 @@ class Park:
     message: str
 
 
-Plan = Nothing | NotVisible | Later | Settle | Create | Resolve | Update | Trash | Restore | Park
+Plan = Nothing | NotVisible | Later | Settle | Create | Resolve | Look | Update | Trash | Restore | Park
 
 
 def ours_of(
@@ -110,6 +129,7 @@ def ours_of(
     due: frozenset[Key],
     *,
     member: bool,
+    shared: frozenset[str] = frozenset(),
 ) -> Ours:
     """Turn rendered values into what is compared and sent.
 
@@ -137,7 +157,7 @@ def ours_of(
                 values[declared.key] = encode(Kind.RELATION, ())
             case value:
                 values[declared.key] = encode(declared.kind, value)
-    return Ours(values, left_out, frozenset(waiting), member, entity.name)
+    return Ours(values, left_out, frozenset(waiting), member, entity.name, shared)
 
 
 def references(entity: Entity, rendered: Mapping[str, Rendered]) -> frozenset[Key]:
@@ -149,18 +169,19 @@ def references(entity: Entity, rendered: Mapping[str, Rendered]) -> frozenset[Ke
     )
 
 
-def decide(ours: Ours | None, link: Link | None, *, visible: bool, direction: str) -> Plan:
-    """Return what to do. `ours` is None when there is no such row.
-
-    `direction` is the one that is set now. The link's own is the one of its last settlement: to heed that would keep
-    an entity that was once `from_notion` from ever being written again.
-    """
+def decide(
+    ours: Ours | None, link: Link | None, *, visible: bool, direction: str, reasons: Reason = Reason.OURS
+) -> Plan:
+    """Return what to do. `ours` is None when there is no such row."""
     if not visible:
         return NotVisible()
-    if direction == "from_notion":
-        return Nothing()
     state = link.state if link is not None else None
-    if state == PageState.UNLINKED:
+    if link is not None and link.page_id is not None:
+        if state == PageState.UNLINKED:
+            return _unlinked(link.page_id, reasons)
+        if direction == "from_notion" or (state == PageState.TRASHED and ours is None):
+            return Look(link.page_id) if reasons & Reason.THEIRS else Nothing()
+    if direction == "from_notion" or state == PageState.UNLINKED:
         return Nothing()
     due = ours is not None and ours.member
     if link is None or state == PageState.TRASHED:
@@ -172,12 +193,22 @@ def decide(ours: Ours | None, link: Link | None, *, visible: bool, direction: st
         return Resolve(wanted=due)
     if ours is None:
         return Trash(link.page_id) if _was_agreed(link.base) else Nothing()
-    return _compare(ours, link, link.page_id)
+    return _compare(ours, link, link.page_id, reasons)
 
 
-def _compare(ours: Ours, link: Link, page_id: PageId) -> Plan:
+def _unlinked(page_id: PageId, reasons: Reason) -> Plan:
+    """A person took the page away: it is left alone until it is back, or somebody asks for it."""
+    if reasons & Reason.RESTORE:
+        return Restore(page_id)
+    return Look(page_id) if reasons & Reason.THEIRS else Nothing()
+
+
+def _compare(ours: Ours, link: Link, page_id: PageId, reasons: Reason) -> Plan:
     base = agreed(link.base, ours.values)
     values = changed(ours.values, base)
+    # a write whose answer was lost, an edit that waits to be put back, an edit that would be overwritten unseen
+    if reasons & Reason.THEIRS or link.pushing or link.refused or values.keys() & ours.shared:
+        return Look(page_id)
     if values:
         wait_s = cooling_s(link)
         return Later(wait_s) if wait_s > 0 else Update(page_id, values, base)

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from cdc.plan import Nothing, Ours, Plan, decide, ours_of, references
+from cdc.holding import rows_back
+from cdc.plan import Nothing, Ours, Plan, Update, decide, ours_of, references
 from sinks.mapable.rows import Read, Rows
 from sinks.mapping.entities import by_name
-from sinks.mapping.model import Entity
-from sinks.mapping.rendering import render
+from sinks.mapping.model import Entity, Owner, Rendered, Row
+from sinks.mapping.rendering import owner_of, render
 from state import links, lookups, work
 from state.changes import Key, PageId, Priority, Reason
 from state.database import Connection, Pool
 from state.links import Link
 from state.work import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed:
+    """What a look at the page left to do. `wait_s`: then look again, in so long; None: be done."""
+
+    update: Update | None
+    wait_s: float | None
+    refused: Mapping[str, Any]            # edits that are to be put back later
+    written: Mapping[str, Any] | None     # see cdc.crossing
+    good_for_s: float = 5.0               # people may edit the page meanwhile: then it has to be looked at again
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +42,16 @@ class Situation:
     visible: bool
     direction: str
     participant_id: str | None
+    row: Row | None = None
+    left: Absorbed | None = None    # the page was looked at, and this is left to do
 
     @property
     def plan(self) -> Plan:
-        return decide(self.ours, self.link, visible=self.visible, direction=self.direction)
+        if self.left is not None and self.left.update is not None:
+            return self.left.update
+        return decide(
+            self.ours, self.link, visible=self.visible, direction=self.direction, reasons=Reason(self.claim.reasons)
+        )
 
     @property
     def waiting(self) -> frozenset[Key]:
@@ -56,6 +75,8 @@ class Reader:
         time_zone: ZoneInfo,
         directions: Mapping[str, str],
         enabled: frozenset[str],
+        opened: frozenset[tuple[str, str]] = frozenset(),
+        paused: Callable[[Entity], frozenset[str]] = lambda _: frozenset(),
         remembers: bool = True,
     ) -> None:
         self._pool = pool
@@ -63,6 +84,8 @@ class Reader:
         self._time_zone = time_zone
         self._directions = directions
         self._enabled = enabled
+        self._opened = opened
+        self._paused = paused
         self._remembers = remembers     # False: only looks, and changes nothing in the sidecar
 
     async def read(self, entity: Entity, claims: Sequence[Claim]) -> tuple[Situation, ...]:
@@ -70,29 +93,43 @@ class Reader:
         found = await self._rows.read(entity, {claim.system_id: claim.xid for claim in claims})
         if self._remembers:
             found = await self._with_current_names(entity, claims, found)
+        paused = self._paused(entity)
         rendered = {
-            system_id: render(entity, read.row, self._time_zone)
+            system_id: _without(paused, render(entity, read.row, self._time_zone))
             for system_id, read in found.items()
             if read.row is not None
         }
         targets = {key for values in rendered.values() for key in references(entity, values)}
         async with self._pool.connection() as conn:
+            if self._remembers:
+                await rows_back(conn, entity, [system_id for system_id, read in found.items() if read.row is not None])
             pages = await self.pages(conn, targets)
             known = await links.load(conn, entity.table, list(found))
         due = await self._due({key for key in targets if key not in pages})
-        direction = self._directions.get(entity.name, "both")
         situations = []
         for claim in claims:
-            read = found[claim.system_id]
-            values = rendered.get(claim.system_id)
-            ours = ours_of(entity, values, pages, due, member=_member(entity, read)) if values is not None else None
+            read, link, ours = found[claim.system_id], known.get(claim.system_id), None
+            direction = link.direction if link is not None else self._directions.get(entity.name, "both")
+            if read.row is not None:
+                ours = ours_of(
+                    entity, rendered[claim.system_id], pages, due, member=_member(entity, read),
+                    shared=self._shared(entity, read.row) if direction == "both" else frozenset(),
+                )
             situations.append(
                 Situation(
-                    claim, entity, ours, known.get(claim.system_id), read.visible, direction,
-                    _participant(entity, claim.system_id, read),
+                    claim, entity, ours, link, read.visible, direction,
+                    _participant(entity, claim.system_id, read), read.row,
                 )
             )
         return tuple(situations)
+
+    def _shared(self, entity: Entity, row: Row) -> frozenset[str]:
+        return frozenset(
+            declared.key
+            for declared in entity.fields
+            if owner_of(declared, row, self._time_zone, opened=(entity.name, declared.key) in self._opened)
+            is Owner.SHARED
+        )
 
     async def pages(self, conn: Connection, keys: set[Key]) -> Mapping[Key, PageId]:
         """Return the live pages of these rows; an entity that is switched off has none."""
@@ -138,6 +175,10 @@ class Reader:
         async with self._pool.connection() as conn:
             remembered = await lookups.seed(conn, shown)
         return frozenset(key for key, digest in shown.items() if remembered.get(key, digest) != digest)
+
+
+def _without(paused: frozenset[str], rendered: Mapping[str, Rendered]) -> Mapping[str, Rendered]:
+    return {key: value for key, value in rendered.items() if key not in paused} if paused else rendered
 
 
 def _member(entity: Entity, read: Read) -> bool:

@@ -17,7 +17,9 @@ from cdc.replication.faults import SlotBusy
 from cdc.status import status_of
 from cdc.supervisor import Supervisor
 from cdc.terminal import err, on_stop_signals
-from cdc.web.health import Probes, Render, application, serving
+from cdc.web.application import serving
+from cdc.web.health import Probes, Render
+from cdc.web.site import site
 from state.errors import FatalError
 
 TOKEN_CHECK_S: Final = 5.0
@@ -46,7 +48,7 @@ async def serve(settings: Settings) -> None:
 
         on_stop_signals(stop)
         probes = Probes(supervisor.readiness, metrics_of(parts))
-        async with serving(application(probes), settings.http_host, settings.http_port) as port:
+        async with serving(site(parts, probes, supervisor.wake), settings.http_host, settings.http_port) as port:
             err.print(f"mapable-cdc: http://{_url_host(settings.http_host)}:{port}/readyz", soft_wrap=True)
             await _check_token(parts, stopping)
             await _until_stopped(supervisor, stopping)
@@ -121,8 +123,12 @@ async def _disabled(settings: Settings) -> None:
     async def nothing() -> bytes:
         return b""
 
-    probes = Probes(readiness, nothing)
-    async with serving(application(probes), settings.http_host, settings.http_port) as port:
+    async with (
+        app.assembled(settings) as parts,
+        serving(
+            site(parts, Probes(readiness, nothing), lambda: None), settings.http_host, settings.http_port
+        ) as port,
+    ):
         err.print(f"mapable-cdc: http://{_url_host(settings.http_host)}:{port}/readyz", soft_wrap=True)
         await stopping.wait()
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from sinks.mapping.entities import CREATABLE, ENTITIES
 from sinks.notion.ids import parse_id
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on", "t", "y", "enabled"})
@@ -74,6 +75,26 @@ def _level(value: object) -> object:
     return _LEVELS.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
 
+def _listed(value: object) -> object:
+    """Return the parts of a list with commas; a list that is one already stays."""
+    return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _shared_fields(value: frozenset[str]) -> frozenset[str]:
+    openable = {f"{entity.name}.{field.key}" for entity in ENTITIES for field in entity.fields if field.openable}
+    if not value <= openable:
+        raise ValueError(f"some of {', '.join(sorted(openable))} are expected, with commas between")
+    return value
+
+
+def _create_rows(value: frozenset[str]) -> frozenset[str]:
+    if not value <= CREATABLE:
+        raise ValueError(f"some of {', '.join(sorted(CREATABLE))} are expected, with commas between")
+    return value
+
+
+SharedFields = Annotated[frozenset[str], BeforeValidator(_listed), AfterValidator(_shared_fields)]
+CreateRows = Annotated[frozenset[str], BeforeValidator(_listed), AfterValidator(_create_rows)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 NotionId = Annotated[str, AfterValidator(parse_id)]
 Name = Annotated[str, AfterValidator(_name)]

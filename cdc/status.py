@@ -21,6 +21,13 @@ from "NotionSyncMapping", jsonb_each("leftOut") as field
 group by 1, 2, 3
 order by 1, 2, 3
 """
+# a database as a whole comes before its fields
+PAUSED: Final[LiteralString] = """
+select entity, null as field, unavailable as reason from data_source where unavailable is not null
+union all
+select entity, field.key, field.value from data_source, jsonb_each_text(paused) as field
+order by 1, 2 nulls first
+"""
 PARKED: Final[LiteralString] = "select count(*) from parked"
 
 
@@ -32,6 +39,7 @@ class Status:
     queue: Mapping[str, Depth]                    # by priority's name
     parked: int
     left_out: tuple[tuple[str, str, str, int], ...]   # entity type, field, reason, rows
+    paused: tuple[tuple[str, str | None, str], ...]   # entity, field (None: the whole database), reason
     slot: SlotState | None
 
     def as_json(self) -> dict[str, Any]:
@@ -49,6 +57,7 @@ class Status:
                 {"entityType": entity, "field": name, "reason": reason, "rows": rows}
                 for entity, name, reason, rows in self.left_out
             ],
+            "paused": [{"entity": entity, "field": name, "reason": reason} for entity, name, reason in self.paused],
             "slot": slot_as_json(self.slot),
         }
 
@@ -63,6 +72,8 @@ class Status:
         other.add_row("parked", str(self.parked))
         for entity, name, reason, rows in self.left_out:
             other.add_row(f"left out: {entity}.{name}", f"{rows} rows: {reason}")
+        for entity, key, reason in self.paused:
+            other.add_row(f"paused: {entity}.{key}" if key is not None else f"paused: {entity}", reason)
         other.add_row("slot", slot_line(self.slot) if self.slot is not None else "none")
         return pages, queue, other
 
@@ -89,6 +100,7 @@ async def status_of(pool: Pool, slot: str) -> Status:
     depth = await work.WorkQueue(pool, lease_s=1).depth()
     async with pool.connection() as conn:
         left_out = await (await conn.execute(LEFT_OUT)).fetchall()
+        paused = await (await conn.execute(PAUSED)).fetchall()
         parked = await (await conn.execute(PARKED)).fetchone()
         return Status(
             pages=await links.count(conn),
@@ -96,5 +108,6 @@ async def status_of(pool: Pool, slot: str) -> Status:
             queue={priority.name.lower(): depth.get(priority, Depth(0, 0.0)) for priority in Priority},
             parked=int(parked[0]) if parked else 0,
             left_out=tuple((row[0], row[1], row[2], row[3]) for row in left_out),
+            paused=tuple((row[0], row[1], row[2]) for row in paused),
             slot=await slots.inspect(conn, slot),
         )

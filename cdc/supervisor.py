@@ -16,7 +16,17 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from cdc import cluster, marker
-from cdc.app import Parts, reconciler_of, sink_of
+from cdc.app import (
+    Parts,
+    adoption_of,
+    explaining_of,
+    looks_of,
+    polling_of,
+    reconciler_of,
+    schema_watch_of,
+    sink_of,
+    sweeping_of,
+)
 from cdc.capture import Capture, Gathering, tables
 from cdc.leadership import Leadership, LeadershipLost, LockConnection
 from cdc.reconcile import Reconciler
@@ -24,9 +34,10 @@ from cdc.replication import slot as slots
 from cdc.replication import wal2json
 from cdc.replication.faults import SlotGone
 from cdc.replication.stream import ReplicationStream
+from cdc.retention import Retention
+from cdc.schema_watch import SchemaWatch
 from state.database import readable
 from state.errors import FatalError, SyncError, TransientError
-from state.settings import data_sources
 
 STANDBY_S: Final = 1.0
 DATABASES_S: Final = 2.0
@@ -47,6 +58,7 @@ class Supervisor:
         self._parts = parts
         self._stopping = asyncio.Event()
         self._reconciler: Reconciler | None = None
+        self._schema: SchemaWatch | None = None
         self.role = "starting"
         self.streaming = False
         self.problem: str | None = None
@@ -54,6 +66,11 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for a clean end: no new work, what is in flight ends."""
         self._stopping.set()
+
+    def wake(self) -> None:
+        """Say that something was marked; on a standby the active process finds it by itself, within a second."""
+        if self._reconciler is not None:
+            self._reconciler.wake()
 
     async def run(self) -> None:
         """Run until stopped; raises FatalError when a person must act."""
@@ -86,6 +103,8 @@ class Supervisor:
             told["streaming"] = self.streaming
             if self._reconciler is not None and self._reconciler.paused.reasons:
                 told["paused"] = dict(self._reconciler.paused.reasons)
+            if self._schema is not None and (fields := self._schema.paused_fields):
+                told["pausedFields"] = dict(fields)
             breaker = self._parts.pacer.breaker
             if breaker.open:
                 told |= {"degraded": True, "notion": breaker.reason}
@@ -106,15 +125,27 @@ class Supervisor:
             log.info("leases.taken_over", leases=freed)
         await self._warn_of_unbounded_log()
         await self._mark_changed()
-        reconciler = reconciler_of(parts, sink)
-        self._reconciler = reconciler
+        adoption = adoption_of(parts, sink)
+        looks = looks_of(parts, sink)
+        schema = schema_watch_of(parts, sink)
+        reconciler = reconciler_of(parts, sink, schema, adoption, looks)
+        polling = polling_of(parts, sink, adoption, looks)
+        sweeping = sweeping_of(parts, sink, adoption)
+        self._reconciler, self._schema = reconciler, schema
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(Leadership.watch(lock), name="watch lock"),
-                    tasks.create_task(self._watch_databases(), name="watch databases"),
+                    tasks.create_task(_watch_databases(schema), name="watch databases"),
+                    tasks.create_task(schema.run(), name="watch schemas"),
                     tasks.create_task(self._capture_forever(reconciler.wake), name="capture"),
                     tasks.create_task(self._mark_forever(reconciler.wake), name="marker"),
+                    tasks.create_task(explaining_of(parts).run(), name="explaining"),
+                    tasks.create_task(polling.run(reconciler.wake), name="poll"),
+                    tasks.create_task(sweeping.run(reconciler.wake), name="sweep"),
+                    tasks.create_task(
+                        Retention(parts.pool, audit_days=parts.settings.audit_retention_days).run(), name="retention"
+                    ),
                 ]
                 working = tasks.create_task(reconciler.run(), name="reconcile")
                 try:
@@ -126,7 +157,7 @@ class Supervisor:
                     await _end((*running, working))
         finally:
             self.streaming = False
-            self._reconciler = None
+            self._reconciler = self._schema = None
 
     async def _capture_forever(self, on_marked: Callable[[], None]) -> None:
         """Stream, and stream again after every interruption; makes the slot when there is none to read."""
@@ -203,27 +234,14 @@ class Supervisor:
     async def _mark_changed(self) -> None:
         """Mark the entities whose pages would show something else than at the last start."""
         settings = self._parts.settings
-        now = marker.fingerprints(
-            settings.entities, {entity.name: settings.direction_of(entity) for entity in settings.entities},
-            settings.time_zone,
-        )
+        directions = {entity.name: settings.direction_of(entity) for entity in settings.entities}
+        now = marker.fingerprints(settings.entities, directions, settings.time_zone, settings.opened)
         async with self._parts.pool.connection() as conn:
+            await marker.turn(conn, settings.entities, directions)
             changed = await marker.changed_entities(conn, now)
         await self._parts.marker.start([entity for entity in settings.entities if entity.name in changed])
         async with self._parts.pool.connection() as conn:
             await marker.remember(conn, now)
-
-    async def _watch_databases(self) -> None:
-        """Return never; raises TransientError once setup stored other ids, so that all starts over with those."""
-        before = None
-        while True:
-            async with self._parts.pool.connection() as conn:
-                found = await data_sources(conn)
-            now = {name: (source.data_source_id, dict(source.properties)) for name, source in found.items()}
-            if before is not None and now != before:
-                raise TransientError("setup changed the databases or their properties")
-            before = now
-            await asyncio.sleep(DATABASES_S)
 
     async def _mark_forever(self, on_marked: Callable[[], None]) -> None:
         """Take markings further, ours and those that a command began."""
@@ -260,6 +278,18 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
         for task in pending:
             task.cancel()
         await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+async def _watch_databases(schema: SchemaWatch) -> None:
+    """Return never; raises TransientError once setup stored other databases, so that all starts over with those.
+
+    Other properties, or options, of the same ones are taken up on the way.
+    """
+    before = None
+    while True:
+        now = {name: source.data_source_id for name, source in (await schema.refresh()).items()}
+        if before is not None and now != before:
+            raise TransientError("setup changed the databases")
+        before = now
+        await asyncio.sleep(DATABASES_S)
 
 
 def _sweeper(gathering: Gathering) -> Callable[[str, str], None]:

@@ -17,6 +17,8 @@ import psycopg
 import structlog
 from rich.console import Console
 
+from cdc import logs
+from cdc.config import Settings, load
 from sinks.base import SinkUnavailable
 from sinks.notion.discovery import WrongSetting
 from sinks.notion.failures import NotionOutage
@@ -66,6 +68,16 @@ class Interrupted(Failed):
     """Ctrl-C."""
 
     exit_code = EXIT_INTERRUPTED
+
+
+def settings_of(ctx: click.Context) -> Settings:
+    """Return the settings of a command, with logging set up as they say."""
+    try:
+        settings = load(env_file=ctx.obj)
+    except FatalError as error:
+        raise WrongUsage(str(error), error.hint) from None
+    logs.configure(settings.log_level, settings.log_format)
+    return settings
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

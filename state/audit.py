@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, LiteralString
+from datetime import datetime
+from typing import Any, Final, LiteralString
 
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from state.changes import Key
@@ -15,6 +17,18 @@ APPEND: Final[LiteralString] = """
 insert into audit_log (action, entity, system_id, participant_id, page_id, properties, actor, request_id, detail)
 values (%(action)s, %(entity)s, %(system_id)s, %(participant_id)s, %(page_id)s, %(properties)s, %(actor)s,
     %(request_id)s, %(detail)s)
+"""
+
+# What is asked for decides which index serves it; the newest lines first
+LISTED: Final[LiteralString] = """
+select id, at, action, entity, system_id, participant_id, page_id, properties, actor, request_id, detail
+from audit_log
+where (%(person)s::text is null or participant_id = %(person)s)
+  and (%(entity)s::text is null or entity = %(entity)s)
+  and (%(system_id)s::text is null or system_id = %(system_id)s)
+  and (%(before)s::bigint is null or id < %(before)s)
+order by id desc
+limit %(limit)s
 """
 
 
@@ -43,3 +57,38 @@ async def append(conn: Connection, entry: Entry) -> None:
             "detail": Jsonb(dict(entry.detail)) if entry.detail else None,
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as it was written."""
+
+    id: int
+    at: datetime
+    action: str
+    entity: str
+    system_id: str
+    participant_id: str | None
+    page_id: str | None
+    properties: Sequence[str]
+    actor: str
+    request_id: str | None
+    detail: Mapping[str, Any] | None
+
+
+async def listed(
+    conn: Connection,
+    *,
+    person: str | None = None,
+    entity: str | None = None,
+    system_id: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> tuple[Line, ...]:
+    """Return the lines about a participant, an entity or one record, the newest first, below the id `before`."""
+    async with conn.cursor(row_factory=class_row(Line)) as cursor:
+        await cursor.execute(
+            LISTED,
+            {"person": person, "entity": entity, "system_id": system_id, "before": before, "limit": limit},
+        )
+        return tuple(await cursor.fetchall())

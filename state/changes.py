@@ -35,6 +35,7 @@ class Reason(IntFlag):
 
     OURS = 1
     THEIRS = 2
+    RESTORE = 4    # an operator asked to bring back a page that a person took away
 
 
 class Priority(IntEnum):

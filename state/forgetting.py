@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final, LiteralString
 
-from state.database import Connection
+from psycopg.types.json import Jsonb
 
-# Without a base the field counts as never sent, and the next comparison writes it
-FORGET_FIELDS: Final[LiteralString] = """
-update "NotionSyncMapping" set base = base - %(fields)s::text[]
-where "entityType" = %(entity_type)s and base ?| %(fields)s::text[]
+from state.database import Connection
+from state.merge import Json
+
+# Agreed on as empty, and not unknown: what a page shows without ever having been agreed on could be a person's.
+# A page that was only found, never written by us, stays one (see state.schemas)
+EMPTY_FIELDS: Final[LiteralString] = """
+update "NotionSyncMapping" set base = base || %(empty)s
+where "entityType" = %(entity_type)s and jsonb_path_exists(base, '$.*.sent')
 """
 
 
-async def forget_fields(conn: Connection, entity_type: str, fields: Sequence[str]) -> int:
-    """Forget what both sides agreed on about these fields, in every link of the table; return how many had it."""
-    cursor = await conn.execute(FORGET_FIELDS, {"entity_type": entity_type, "fields": list(fields)})
+async def empty_fields(conn: Connection, entity_type: str, empty: Mapping[str, Json]) -> int:
+    """Note that these fields show their empty value on every page of the table; return how many there are."""
+    agreed = {field: {"sent": value, "got": value} for field, value in empty.items()}
+    cursor = await conn.execute(EMPTY_FIELDS, {"entity_type": entity_type, "empty": Jsonb(agreed)})
     return cursor.rowcount

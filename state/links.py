@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, LiteralString
@@ -21,7 +21,8 @@ LOAD: Final[LiteralString] = """
 select
     "entityType" as entity_type, "systemId" as system_id, "notionPageId" as page_id, "pageState" as state,
     "syncDirection" as direction, "intendedAt" as intended_at, base as base_json, pushing, "leftOut" as left_out,
-    "sentAt" as sent_at, "sendIntervalS" as send_interval_s, clock_timestamp() as read_at,
+    "sentAt" as sent_at, "sendIntervalS" as send_interval_s, clock_timestamp() as read_at, refused, written,
+    "unlinkedBecause" as unlinked_because, "conflictState" as conflict_state,
     coalesce((
         select jsonb_agg(jsonb_build_array(p.entity, p.target_entity, p.target_id))
         from pending_relation p
@@ -41,8 +42,8 @@ insert into "NotionSyncMapping" as m (
     "entityType", "systemId", "notionDatabaseId", "syncDirection", "pageState", "intendedAt")
 values (%(entity_type)s, %(system_id)s, %(database_id)s, %(direction)s, 'intended', clock_timestamp())
 on conflict ("entityType", "systemId") do update set
-    "notionDatabaseId" = excluded."notionDatabaseId", "syncDirection" = excluded."syncDirection",
-    "pageState" = 'intended', "intendedAt" = clock_timestamp(), "notionPageId" = null, base = '{}', pushing = null
+    "notionDatabaseId" = excluded."notionDatabaseId", "pageState" = 'intended',
+    "intendedAt" = clock_timestamp(), "notionPageId" = null, base = '{}', pushing = null
 -- a page that was linked meanwhile must not be forgotten: another one would be made
 where m."notionPageId" is null
 """
@@ -57,15 +58,16 @@ where "entityType" = %(entity_type)s and "systemId" = %(system_id)s and "pageSta
 STORE: Final[LiteralString] = """
 insert into "NotionSyncMapping" as m (
     "entityType", "systemId", "notionPageId", "notionDatabaseId", "syncDirection", "pageState", "lastSyncedAt", base,
-    "leftOut", "sentAt", "sendIntervalS", "pageEditedAt")
+    "leftOut", "sentAt", "sendIntervalS", "pageEditedAt", refused, written)
 values (
     %(entity_type)s, %(system_id)s, %(page_id)s, %(database_id)s, %(direction)s, %(state)s, clock_timestamp(), %(base)s,
-    %(left_out)s, case when %(sent)s then clock_timestamp() end, %(send_interval_s)s, %(edited_at)s)
+    %(left_out)s, case when %(sent)s then clock_timestamp() end, %(send_interval_s)s, %(edited_at)s, %(refused)s,
+    %(written)s)
 on conflict ("entityType", "systemId") do update set
     "notionPageId" = excluded."notionPageId",
     "notionDatabaseId" = excluded."notionDatabaseId",
-    "syncDirection" = excluded."syncDirection",
     "pageState" = excluded."pageState",
+    "unlinkedBecause" = null,
     "lastSyncedAt" = excluded."lastSyncedAt",
     "intendedAt" = null,
     base = excluded.base,
@@ -73,7 +75,9 @@ on conflict ("entityType", "systemId") do update set
     "leftOut" = excluded."leftOut",
     "sentAt" = coalesce(excluded."sentAt", m."sentAt"),
     "sendIntervalS" = excluded."sendIntervalS",
-    "pageEditedAt" = coalesce(excluded."pageEditedAt", m."pageEditedAt")
+    "pageEditedAt" = coalesce(excluded."pageEditedAt", m."pageEditedAt"),
+    refused = excluded.refused,
+    written = excluded.written
 """
 
 PUSHING: Final[LiteralString] = """
@@ -88,8 +92,25 @@ update "NotionSyncMapping" set
     base = case when %(state)s = 'trashed' then '{}' else base end,
     pushing = case when %(state)s = 'trashed' then null else pushing end,
     "leftOut" = case when %(state)s = 'trashed' then '{}' else "leftOut" end,
+    refused = '{}',
+    written = null,
+    "unlinkedBecause" = %(because)s,
     "lastSyncedAt" = clock_timestamp()
 where "entityType" = %(entity_type)s and "systemId" = %(system_id)s
+"""
+
+# What is there has to be looked for by the System ID, and made where it is not found
+FORGET_PAGE: Final[LiteralString] = """
+update "NotionSyncMapping" set
+    "notionPageId" = null, "pageState" = 'intended', "intendedAt" = clock_timestamp(), base = '{}', pushing = null,
+    refused = '{}', written = null, "unlinkedBecause" = null
+where "entityType" = %(entity_type)s and "systemId" = %(system_id)s
+"""
+
+# Links that hold an entity's former direction follow its setting; one that was set by hand for a record stays
+TURN: Final[LiteralString] = """
+update "NotionSyncMapping" set "syncDirection" = %(now)s
+where "entityType" = %(entity_type)s and "syncDirection" = %(before)s
 """
 
 # A page that was found with the row's System ID; a link that stands already is not touched
@@ -138,6 +159,10 @@ class Link:
     send_interval_s: float
     read_at: datetime
     waits_json: Sequence[Sequence[str]] = ()    # (entity, target's entity, target's id), of any entity with this id
+    refused: Mapping[str, Any] = field(default_factory=dict)
+    written: Mapping[str, Any] | None = None
+    unlinked_because: str | None = None
+    conflict_state: str = "none"
 
     @property
     def base(self) -> Base:
@@ -160,6 +185,8 @@ class Settled:
     sent: bool                    # a write was sent now (it counts towards the pace of a hot key)
     send_interval_s: float
     edited_at: datetime | None    # the page's last_edited_time, floored to the minute by Notion
+    refused: Mapping[str, Any] = field(default_factory=dict)
+    written: Mapping[str, Any] | None = None
 
 
 async def load(conn: Connection, entity_type: str, ids: Sequence[str]) -> Mapping[str, Link]:
@@ -210,6 +237,8 @@ async def settle(conn: Connection, entity_type: str, system_id: str, settled: Se
         "database_id": settled.database_id, "direction": settled.direction, "state": PageState.LIVE.value,
         "base": Jsonb(base_to_json(settled.base)), "left_out": Jsonb(dict(settled.left_out)), "sent": settled.sent,
         "send_interval_s": settled.send_interval_s, "edited_at": settled.edited_at,
+        "refused": Jsonb(dict(settled.refused)),
+        "written": Jsonb(dict(settled.written)) if settled.written is not None else None,
     }
     try:
         await conn.execute(STORE, arguments)
@@ -234,9 +263,23 @@ async def adopt(
     return cursor.rowcount == 1
 
 
-async def set_state(conn: Connection, entity_type: str, system_id: str, state: PageState) -> None:
-    """Move the link to another state, keeping its page id."""
-    await conn.execute(SET_STATE, {"entity_type": entity_type, "system_id": system_id, "state": state.value})
+async def set_state(
+    conn: Connection, entity_type: str, system_id: str, state: PageState, because: str | None = None
+) -> None:
+    """Move the link to another state, keeping its page id. `because`: why it is unlinked."""
+    await conn.execute(
+        SET_STATE, {"entity_type": entity_type, "system_id": system_id, "state": state.value, "because": because}
+    )
+
+
+async def forget_page(conn: Connection, entity_type: str, system_id: str) -> None:
+    """Forget a page that is out of reach, so that it is looked for by its System ID, or made anew."""
+    await conn.execute(FORGET_PAGE, {"entity_type": entity_type, "system_id": system_id})
+
+
+async def turn(conn: Connection, entity_type: str, *, before: str, now: str) -> None:
+    """Let the links of an entity follow its setting to another direction."""
+    await conn.execute(TURN, {"entity_type": entity_type, "before": before, "now": now})
 
 
 async def count(conn: Connection) -> Mapping[tuple[str, str], int]:

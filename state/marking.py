@@ -8,17 +8,21 @@ from typing import Final, LiteralString
 
 from psycopg.rows import class_row
 
+from state.changes import Priority, Reason
 from state.database import Connection
 
 # sorted, for two that begin the same ones at once; a fresh number, so that whoever is in the middle of a page of the
 # marking before this one can't carry on from there
 START: Final[LiteralString] = """
-insert into marking (entity)
-select unnest(%(entities)s::text[]) as entity order by entity
-on conflict (entity) do update set phase = 'rows', after_id = '', marked = 0, run = excluded.run
+insert into marking as m (entity, reasons, priority)
+select entity, %(reasons)s, %(priority)s from unnest(%(entities)s::text[]) as entity order by entity
+on conflict (entity) do update set
+    phase = 'rows', after_id = '', marked = 0, run = excluded.run,
+    -- what the one before was for is still to be done
+    reasons = m.reasons | excluded.reasons, priority = least(m.priority, excluded.priority)
 """
 
-UNDER_WAY: Final[LiteralString] = "select entity, phase, after_id, marked, run from marking"
+UNDER_WAY: Final[LiteralString] = "select entity, phase, after_id, marked, run, reasons, priority from marking"
 
 ADVANCE: Final[LiteralString] = """
 update marking set phase = %(phase)s, after_id = %(after_id)s, marked = marked + %(added)s
@@ -37,11 +41,15 @@ class Marking:
     after_id: str
     marked: int
     run: int    # begun again, it gets another one
+    reasons: int
+    priority: int
 
 
-async def start(conn: Connection, entities: Sequence[str]) -> None:
+async def start(
+    conn: Connection, entities: Sequence[str], *, reason: Reason = Reason.OURS, priority: Priority = Priority.BACKFILL
+) -> None:
     """Begin (or begin again) the marking of these entities."""
-    await conn.execute(START, {"entities": list(entities)})
+    await conn.execute(START, {"entities": list(entities), "reasons": int(reason), "priority": int(priority)})
 
 
 async def under_way(conn: Connection) -> tuple[Marking, ...]:

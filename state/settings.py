@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
@@ -12,18 +12,32 @@ from psycopg.types.json import Jsonb
 
 from state.database import Connection, Pool
 
+BOT: Final = "bot"
+"""The setting that holds the connection's own user in Notion, {"id": ...}."""
+COMMENTS: Final = "comments"
+"""The setting that tells whether the connection may comment, {"allowed": ...}; missing until it was tried."""
+
+SCHEMA_DUE: Final = "schema_due"
+"""The setting that is there when somebody saw a database's schema change: the schemas are looked at then."""
+
 DATA_SOURCES: Final[LiteralString] = """
-select entity, database_id, data_source_id, properties, scanned_at from data_source
+select entity, database_id, data_source_id, properties, scanned_at, options, restored, paused, unavailable
+from data_source
 """
 
+# What was learned of the same data source stays: setup knows the ids, the running process what became of them
 SAVE_DATA_SOURCE: Final[LiteralString] = """
-insert into data_source as d (entity, database_id, data_source_id, properties)
-values (%(entity)s, %(database_id)s, %(data_source_id)s, %(properties)s)
+insert into data_source as d (entity, database_id, data_source_id, properties, options)
+values (%(entity)s, %(database_id)s, %(data_source_id)s, %(properties)s, %(options)s)
 on conflict (entity) do update set
     database_id = excluded.database_id,
     data_source_id = excluded.data_source_id,
     properties = excluded.properties,
-    scanned_at = case when d.data_source_id = excluded.data_source_id then d.scanned_at end
+    scanned_at = case when d.data_source_id = excluded.data_source_id then d.scanned_at end,
+    options = case when d.data_source_id = excluded.data_source_id then d.options else '{}' end || excluded.options,
+    restored = case when d.data_source_id = excluded.data_source_id then d.restored else '{}' end,
+    paused = case when d.data_source_id = excluded.data_source_id then d.paused else '{}' end,
+    unavailable = case when d.data_source_id = excluded.data_source_id then d.unavailable end
 """
 
 # An id that moves to this entity (two that were mixed up are put right, one by one) leaves the one it stood at
@@ -40,6 +54,8 @@ PUT: Final[LiteralString] = """
 insert into setting (name, value) values (%(name)s, %(value)s)
 on conflict (name) do update set value = excluded.value
 """
+
+TAKE: Final[LiteralString] = "delete from setting where name = %(name)s returning value"
 
 # Drops what is over at the same time, or the table would grow for as long as the process runs
 TAKE_REQUESTS: Final[LiteralString] = """
@@ -59,13 +75,17 @@ order by taken_at
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """Where an entity's pages live in Notion, and the ids of its properties by field key."""
+    """Where an entity's pages live in Notion, and what is known of its properties, by field key."""
 
     entity: str
     database_id: str
     data_source_id: str
-    properties: Mapping[str, str]
+    properties: Mapping[str, str]                                               # ids
     scanned_at: datetime | None = None
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)      # label by option id
+    restored: Mapping[str, Mapping[str, str]] = field(default_factory=dict)     # by label, when its option was gone
+    paused: Mapping[str, str] = field(default_factory=dict)                     # why the field is left alone
+    unavailable: str | None = None                                              # why all of it is
 
 
 async def data_sources(conn: Connection) -> Mapping[str, DataSource]:
@@ -76,10 +96,14 @@ async def data_sources(conn: Connection) -> Mapping[str, DataSource]:
 
 
 async def save_data_source(conn: Connection, source: DataSource) -> None:
-    """Store where an entity lives; another data source than before has to be looked through again."""
+    """Store where an entity lives; another data source than before has to be looked through again.
+
+    Options are replaced field by field; fields without any keep those that are known.
+    """
     arguments = {
         "entity": source.entity, "database_id": source.database_id, "data_source_id": source.data_source_id,
         "properties": Jsonb(dict(source.properties)),
+        "options": Jsonb({key: dict(labels) for key, labels in source.options.items()}),
     }
     async with conn.transaction():
         await conn.execute(FREE_DATA_SOURCE, arguments)
@@ -100,6 +124,12 @@ async def get(conn: Connection, name: str) -> Any:
 async def put(conn: Connection, name: str, value: object) -> None:
     """Store a setting."""
     await conn.execute(PUT, {"name": name, "value": Jsonb(value)})
+
+
+async def take(conn: Connection, name: str) -> Any:
+    """Return a setting's JSON value, or None, and remove it: of two that ask, one gets it."""
+    row = await (await conn.execute(TAKE, {"name": name})).fetchone()
+    return row[0] if row is not None else None
 
 
 class RequestLedger:

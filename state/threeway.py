@@ -6,10 +6,9 @@ that is somebody else's question (`Clash`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
 
 from state.changes import Absent
 from state.merge import Json, Pair
@@ -56,45 +55,40 @@ class Field:
     shared: bool
 
 
+def acknowledged(field: Field, alike: Alike = _same) -> Pair | None:
+    """Return the base after this look at the page: a write on its way that shows there has been answered by that."""
+    if isinstance(field.pushing, Absent) or isinstance(field.theirs, Absent | Unknown):
+        return field.base
+    return Pair(field.pushing, field.theirs) if alike(field.pushing, field.theirs) else field.base
+
+
 def step(field: Field, alike: Alike = _same) -> Step:
     """Return what to do about the field."""
     if isinstance(field.ours, Absent) or isinstance(field.theirs, Absent) or field.theirs is Unknown.UNREAD:
         return Step.BLIND
     if isinstance(field.theirs, Unknown):
         return Step.PUT_BACK
-    if field.base is None or isinstance(field.base.got, Absent):
-        return _first_contact(field.ours, field.theirs, field.base, alike, shared=field.shared)
-    ours_changed = _ours_changed(field.ours, field.base)
-    arrived = not isinstance(field.pushing, Absent) and alike(field.pushing, field.theirs)
-    theirs_changed = field.theirs != field.base.got and not arrived
-    match ours_changed, theirs_changed:
+    base = acknowledged(field, alike)
+    if base is None or isinstance(base.got, Absent) or isinstance(base.sent, Absent):
+        return _first_contact(field.ours, field.theirs, base, alike, shared=field.shared)
+    match field.ours != base.sent, field.theirs != base.got:
         case False, False:
-            return Step.AGREE if field.theirs != field.base.got else Step.REST
+            return Step.REST if base == field.base else Step.AGREE
         case True, False:
-            return Step.AGREE if arrived and alike(field.ours, field.theirs) else Step.PUSH
-    if alike(field.ours, field.theirs):
+            return Step.PUSH
+    if field.ours == field.theirs:
         return Step.AGREE
     if not field.shared:
-        return Step.PUT_BACK
-    return Step.CLASH if ours_changed else Step.PULL
-
-
-def _ours_changed(ours: Json, base: Pair) -> bool:
-    return ours != (base.got if isinstance(base.sent, Absent) else base.sent)
+        return Step.AGREE if alike(field.ours, field.theirs) else Step.PUT_BACK
+    if field.ours == base.sent:
+        return Step.PULL
+    return Step.AGREE if alike(field.ours, field.theirs) else Step.CLASH
 
 
 def _first_contact(ours: Json, theirs: Json, base: Pair | None, alike: Alike, *, shared: bool) -> Step:
-    """Without a base nobody can tell who changed: a difference in a shared field is a clash."""
+    """What was never agreed on by both, only seen on one side, says nothing of who changed: a difference is a clash."""
     if alike(ours, theirs):
         return Step.AGREE
     if base is not None and not isinstance(base.sent, Absent) and alike(base.sent, theirs):
         return Step.PUSH  # a write whose answer was not seen arrived, and ours changed since
     return Step.CLASH if shared else Step.PUSH
-
-
-def steps(fields: Mapping[str, Field], alike: Alike = _same) -> dict[str, Step]:
-    """Return what to do about every field, each by itself."""
-    return {name: step(field, alike) for name, field in fields.items()}
-
-
-WRITES_THE_PAGE: Final = frozenset({Step.PUSH, Step.PUT_BACK})

@@ -17,8 +17,10 @@ MAY_IMPORT = {
 }
 PURE = (
     "state/merge.py", "state/changes.py", "state/errors.py", "cdc/plan.py", "cdc/dsn.py",
+    "cdc/comparing.py", "cdc/verdicts.py",
     "cdc/replication/frames.py", "cdc/replication/wal2json.py", "sinks/notion/failures.py",
-    "sinks/notion/properties.py", "sinks/notion/ids.py", *sorted(
+    "sinks/notion/properties.py", "sinks/notion/ids.py", "sinks/notion/options.py", "sinks/notion/pages.py",
+    "sinks/notion/completion.py", "sinks/notion/drift.py", *sorted(
         str(path.relative_to(ROOT)) for path in (ROOT / "sinks" / "mapping").glob("*.py")
     ),
 )

@@ -132,6 +132,13 @@ class Rows:
         )
         return await self._ids(query, {"ids": list(ids)}, entity.table)
 
+    async def gone(self, entity: Entity, ids: Sequence[str]) -> frozenset[str]:
+        """Return those of `ids` that are no row of the table, due a page or not."""
+        query = sql.SQL("select id from {table} where id = any (%(ids)s)").format(
+            table=sql.Identifier(self._schema, entity.table)
+        )
+        return frozenset(ids) - frozenset(await self._ids(query, {"ids": list(ids)}, entity.table))
+
     async def dependents(
         self, entity: Entity, field: Field, key: Key, after: str, window: int
     ) -> tuple[tuple[str, ...], str | None]:

@@ -43,6 +43,11 @@ def encode(kind: Kind, value: Canonical) -> JsonScalar:
     raise TypeError(f"{type(value).__name__} is no value of a {kind.name} field")
 
 
+def empty(kind: Kind) -> JsonScalar:
+    """Return the JSON form of what a property shows that nobody has filled in."""
+    return False if kind is Kind.CHECKBOX else encode(kind, None)
+
+
 def decode(kind: Kind, encoded: JsonScalar) -> Canonical:
     """Return the value that `encode` was given; TypeError or ValueError for a form that it never makes."""
     match kind, encoded:

@@ -211,6 +211,9 @@ _PAYMENT: Final = Entity(
 
 ENTITIES: Final[tuple[Entity, ...]] = (_PARTICIPANT, _NDIS_PLAN, _CARE_PLAN, _INCIDENT, _COMPLAINT, _RISK, _PAYMENT)
 
+CREATABLE: Final = frozenset({"incident", "complaint", "risk"})
+"""The entities of which a page that a person made may become a row (NOTION_CREATE_ROWS)."""
+
 _BY_NAME: Final = MappingProxyType({entity.name: entity for entity in ENTITIES})
 _BY_TABLE: Final = MappingProxyType({entity.table: entity for entity in ENTITIES})
 

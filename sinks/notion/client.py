@@ -18,7 +18,7 @@ from notion_client.errors import APIResponseError, HTTPResponseError, RequestTim
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from sinks.base import SinkUnavailable
-from sinks.notion.failures import ConflictOnSave, NotionOutage, classify, parse_body
+from sinks.notion.failures import ConflictOnSave, NotionOutage, classify, lacks_content, parse_body
 from sinks.notion.pacing import Pacer, Turn
 from state.changes import Priority
 from state.errors import RateLimited, SyncError, TransientError
@@ -71,13 +71,19 @@ class NotionClient:
             yield turn
 
     async def request(
-        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, query: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        lacking: Callable[[str], SyncError] = lacks_content,
     ) -> dict[str, Any]:
-        """Send one request, once. The caller holds a turn. Raises our own errors only."""
+        """Send one request, once. The caller holds a turn. Raises our own errors only; see `classify` for `lacking`."""
         started_s = time.monotonic()
         operation = _operation(method, path)
         try:
-            answer = await self._send(method, path, body, query)
+            answer = await self._send(method, path, body, query, lacking)
         except SyncError as error:
             self._learn(error)
             self._observe(operation, type(error).__name__, started_s)
@@ -85,6 +91,14 @@ class NotionClient:
         self.pacer.succeeded()
         self._observe(operation, "ok", started_s)
         return answer
+
+    async def follow_up(self, method: str, path: str, *, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send the continuation of a request that was answered, within its turn: seldom, so that nobody waits for it.
+
+        To wait for a turn while holding one could wait forever.
+        """
+        await self.pacer.follow_up()
+        return await self.request(method, path, query=query)
 
     async def call(
         self,
@@ -110,17 +124,20 @@ class NotionClient:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _send(
-        self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, Any] | None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, Any] | None,
+        lacking: Callable[[str], SyncError],
     ) -> dict[str, Any]:
         try:
             answer = await self._client.request(
                 path=path, method=method, body=dict(body) if body is not None else None,
                 query=dict(query) if query is not None else None,
             )
-        except APIResponseError as error:
-            raise classify(error.status, parse_body(error.body), error.headers, time.time()) from None
-        except HTTPResponseError as error:
-            raise classify(error.status, parse_body(error.body), error.headers, time.time()) from None
+        except (APIResponseError, HTTPResponseError) as error:
+            raise classify(error.status, parse_body(error.body), error.headers, time.time(), lacking) from None
         except (RequestTimeoutError, httpx.TimeoutException) as error:
             raise NotionOutage(f"Notion did not answer in time ({type(error).__name__})", sent=True) from None
         except httpx.ConnectError:

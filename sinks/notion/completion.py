@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from sinks.mapping.model import Entity, Field, Kind, Mirror
 from sinks.notion.columns import same_type, schema_of
+from sinks.notion.options import labels_of
 from state.errors import FatalError
 
 Schema = Mapping[str, Any]
@@ -19,6 +21,11 @@ Schema = Mapping[str, Any]
 
 Targets = Mapping[str, str]
 """The data source of each entity that has one, by the entity's name."""
+
+Options = Mapping[str, Mapping[str, str]]
+"""What options stand for, by field and option id."""
+
+_NO_OPTIONS: Final[Options] = MappingProxyType({})
 
 UNTOUCHED_TITLES: Final = frozenset({"", "Name"})
 """What Notion calls the title of a new database: nobody chose it."""
@@ -47,10 +54,13 @@ def initial(entity: Entity, targets: Targets) -> dict[str, Any]:
     return {field.name: config for field, config in _wanted(entity, targets)}
 
 
-def changes(entity: Entity, schema: Schema, stored: Mapping[str, str], targets: Targets) -> dict[str, Any]:
-    """Return what has to be changed in `schema`, empty when it lacks nothing. `stored`: known property ids by field.
+def changes(
+    entity: Entity, schema: Schema, stored: Mapping[str, str], targets: Targets, options: Options = _NO_OPTIONS
+) -> dict[str, Any]:
+    """Return what has to be changed in `schema`, empty when it lacks nothing.
 
-    Raises FatalError when a property of a person's stands in the way.
+    `stored`: known property ids by field; `options`: what known options stand for, by field. Raises FatalError when a
+    property of a person's stands in the way.
     """
     found: dict[str, Any] = {}
     for field, config in _wanted(entity, targets):
@@ -63,8 +73,26 @@ def changes(entity: Entity, schema: Schema, stored: Mapping[str, str], targets: 
                 found[str(current["id"])] = {"name": field.name}
         elif not same_type(field, current, _target(field, targets)):
             raise _unfit(entity, field, current, next(iter(config)))
-        elif field.kind is Kind.SELECT and (options := _completed_options(entity, field, current, config)):
-            found[str(current["id"])] = {"select": {"options": options}}
+        elif field.kind is Kind.SELECT and (
+            listed := _completed_options(entity, field, current, config, options.get(field.key, {}))
+        ):
+            found[str(current["id"])] = {"select": {"options": listed}}
+    return found
+
+
+def labels(entity: Entity, schema: Schema, ids: Mapping[str, str], options: Options) -> dict[str, dict[str, str]]:
+    """Return what the options of each select stand for; `ids`: its property's, by field.
+
+    What is known stays, also of an option that is gone: whoever watches the schema has to see that it went.
+    """
+    found = {}
+    for field in entity.fields:
+        prop = _by_id(schema, ids.get(field.key))
+        if field.kind is Kind.SELECT and prop is not None:
+            known = dict(options.get(field.key, {}))
+            now = labels_of(field, prop["select"].get("options") or [], known)
+            fresh = {option_id: label for option_id, label in now.items() if label not in known.values()}
+            found[field.key] = {**known, **fresh}
     return found
 
 
@@ -163,15 +191,23 @@ def _unfit(entity: Entity, field: Field, current: Mapping[str, Any], wanted: str
 
 
 def _completed_options(
-    entity: Entity, field: Field, current: Mapping[str, Any], config: Mapping[str, Any]
+    entity: Entity, field: Field, current: Mapping[str, Any], config: Mapping[str, Any], known: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Return the whole list of options to send, or an empty one when none of ours is missing.
 
     The list is replaced by what is sent: people's own options have to be in it.
     """
     options = current["select"].get("options") or []
+    standing = set(labels_of(field, options, known).values())
+    missing = [option for option in config["select"]["options"] if option["name"] not in standing]
     names = {option["name"].casefold() for option in options}
-    missing = [option for option in config["select"]["options"] if option["name"].casefold() not in names]
+    taken = [option["name"] for option in missing if option["name"].casefold() in names]
+    if taken:
+        raise FatalError(
+            f"{entity.title}: the option {taken[0]} of {current['name']} was removed, and another one, which stands "
+            "for something else, was given its name",
+            f"Rename the option {taken[0]} of {current['name']} in Notion, then run setup again.",
+        )
     if missing and len(options) + len(missing) > OPTIONS_A_REQUEST:
         raise FatalError(
             f"{entity.title}: the property {current['name']} has {len(options)} options, and {len(missing)} that "

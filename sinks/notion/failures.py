@@ -13,7 +13,7 @@ import email.utils
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any, Final
 
@@ -77,8 +77,22 @@ def _seconds(text: str, now_s: float) -> float:
     return min(max(0.0, wait_s), LONGEST_PAUSE_S) if math.isfinite(wait_s) else DEFAULT_PAUSE_S
 
 
-def classify(status: int, body: Mapping[str, Any], headers: Mapping[str, str], now_s: float) -> SyncError:
-    """Return the error that this answer is. Its text names status and code, never a value."""
+def lacks_content(said: str) -> SyncError:
+    """Return what it means that the connection may not do what nothing works without."""
+    return SinkUnavailable(f"{said}: the connection lacks a capability (read, update and insert content)")
+
+
+def classify(
+    status: int,
+    body: Mapping[str, Any],
+    headers: Mapping[str, str],
+    now_s: float,
+    lacking: Callable[[str], SyncError] = lacks_content,
+) -> SyncError:
+    """Return the error that this answer is. Its text names status and code, never a value.
+
+    `lacking` makes the error of a missing capability: not every one of them is needed by all.
+    """
     code = _text(body.get("code"))
     code = code if _CODE.fullmatch(code) else ""
     more = body.get("additional_data")
@@ -98,8 +112,10 @@ def classify(status: int, body: Mapping[str, Any], headers: Mapping[str, str], n
             return SinkUnavailable(f"{said}: the workspace has used all of its free blocks")
         case 403 if more.get("rate_limit_reason") == BLOCKED:
             return SinkUnavailable(f"{said}: access is blocked ({BLOCKED}); ask Notion's support")
+        case 403 if code == "restricted_resource":
+            return lacking(said)
         case 403:
-            return SinkUnavailable(f"{said}: the connection lacks a capability (read, update and insert content)")
+            return lacks_content(said)
         case 404 if code != "object_not_found":
             return SinkUnavailable(f"{said}: that is not Notion; check NOTION_BASE_URL and the way there")
         case 404:

@@ -203,6 +203,14 @@ class Pacer:
         finally:
             self._end(spent=turn.spent)
 
+    async def follow_up(self) -> None:
+        """Count one more request of who holds a turn; it does not wait, later ones do."""
+        self.budget.started()
+        try:
+            await self._note()
+        finally:
+            self._end(spent=True)
+
     def succeeded(self) -> None:
         """Notion answered: an outage, if there was one, is over."""
         self.breaker.succeeded()

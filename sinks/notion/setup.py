@@ -91,14 +91,20 @@ class Setup:
         outcome = found.outcome if found is not None else "made"
         if found is None:
             found = await self._make(entity)
-        stored = self._known[entity.name].properties if self._is_known(entity, found) else {}
-        schema, completed = await self._complete(entity, found.schema, stored)
+        known = self._known[entity.name] if self._is_known(entity, found) else None
+        stored = known.properties if known is not None else {}
+        options = known.options if known is not None else {}
+        schema, completed = await self._complete(entity, found.schema, stored, options)
         self._standing[entity.name] = _Standing(schema, ours=completed or outcome == "made")
         if completed and outcome == "unchanged":
             outcome = "completed"
         properties = completion.property_ids(entity, schema, stored)
-        source = DataSource(entity.name, found.database_id, found.data_source_id, properties)
-        await self._save(entity, source, completion.made_again(stored, properties))
+        again = completion.made_again(stored, properties)
+        # the options of a property that was made again went with the old one
+        kept = {key: labels for key, labels in options.items() if key not in again}
+        labels = completion.labels(entity, schema, properties, kept)
+        source = DataSource(entity.name, found.database_id, found.data_source_id, properties, options=labels)
+        await self._save(entity, source, again)
         done = Done(entity, source, outcome)
         self._progress(done)
         return done
@@ -171,13 +177,13 @@ class Setup:
         return None
 
     async def _complete(
-        self, entity: Entity, schema: dict[str, Any], stored: Mapping[str, str]
+        self, entity: Entity, schema: dict[str, Any], stored: Mapping[str, str], options: completion.Options
     ) -> tuple[dict[str, Any], bool]:
         """Add what the data source lacks; return it as it is then, and whether anything was changed."""
         path = f"data_sources/{schema['id']}"
         changed = False
         for _ in range(ATTEMPTS):
-            changes = completion.changes(entity, schema, stored, self._targets())
+            changes = completion.changes(entity, schema, stored, self._targets(), options)
             if not changes:
                 return schema, changed
             changed = True

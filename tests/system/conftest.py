@@ -14,7 +14,8 @@ from tests.system.scene import Scene, staged
 
 
 @contextmanager
-def _copied(server: PostgresServer, template: str) -> Iterator[str]:
+def copied(server: PostgresServer, template: str) -> Iterator[str]:
+    """Give the URL of a database like the template for as long as the block runs."""
     name = f"scene_{secrets.token_hex(6)}"
     server.create_database(name, template)
     try:
@@ -26,14 +27,14 @@ def _copied(server: PostgresServer, template: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def scene_dsn(postgres_server: PostgresServer, mapable_template: str) -> Iterator[str]:
     """The URL of an empty MapAble database that the tests of one file share."""
-    with _copied(postgres_server, mapable_template) as dsn:
+    with copied(postgres_server, mapable_template) as dsn:
         yield dsn
 
 
 @pytest.fixture(scope="module")
 def demo_scene_dsn(postgres_server: PostgresServer, demo_template: str) -> Iterator[str]:
     """The URL of a MapAble database with the demo's rows that the tests of one file share."""
-    with _copied(postgres_server, demo_template) as dsn:
+    with copied(postgres_server, demo_template) as dsn:
         yield dsn
 
 

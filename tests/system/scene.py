@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 import aiohttp
 import psycopg
+from multidict import CIMultiDict
 from prometheus_client.parser import text_string_to_metric_families
 from psycopg.rows import dict_row
 
@@ -40,6 +42,11 @@ select confirmed_flush_lsn - '0/0' >= %(lsn)s::numeric
 from pg_replication_slots
 where slot_name = %(slot)s and database = current_database()
 """
+THEIRS: Final = """
+insert into notion_sync.work as w (entity, system_id, reasons, priority) values (%(entity)s, %(id)s, 2, 0)
+on conflict (entity, system_id) do update set gen = excluded.gen, reasons = w.reasons | 2, due_at = clock_timestamp()
+"""
+AUDITED: Final = "select distinct action from notion_sync.audit_log where system_id = %(id)s"
 NOTHING_LEFT: Final = """
 select not exists (select from notion_sync.work) and not exists (select from notion_sync.marking)
 """
@@ -139,6 +146,20 @@ class Scene:
         await self.until(lambda: self.page("Risks", sentinel) is not None, timeout_s)
         await self.until_true(NOTHING_LEFT, timeout_s)
 
+    async def look(self, entity: str, system_id: str) -> None:
+        """Mark a key as a hint from Notion does, and return when it was worked off."""
+        await self.run(THEIRS, entity=entity, id=system_id)
+        await self.settled()
+
+    async def audited(self, system_id: str) -> set[str]:
+        """Return the actions that the audit log has of a record."""
+        rows = await self.db.execute(AUDITED.encode(), {"id": system_id})
+        return {row[0] for row in await rows.fetchall()}
+
+    async def settled_quietly(self) -> None:
+        """Return when nothing waits to be worked off."""
+        await self.until_true(NOTHING_LEFT)
+
     async def calls_of(self, *statements: str) -> tuple[Request, ...]:
         """Run statements, a transaction each, and return the requests that they led to, the sentinel's left out."""
         await self.settled()
@@ -176,10 +197,24 @@ class Scene:
 
     async def get(self, path: str) -> tuple[int, str]:
         """Ask the service over HTTP; return status and body."""
-        async with aiohttp.ClientSession() as client, client.get(self._url() + path) as answer:
+        async with aiohttp.ClientSession() as client, client.get(self.url() + path) as answer:
             return answer.status, await answer.text()
 
-    def _url(self) -> str:
+    async def call(
+        self, method: str, path: str, *, token: str | None = None, **arguments: Any
+    ) -> tuple[int, dict[str, Any], Mapping[str, str]]:
+        """Call an endpoint of the service, as the operator when `token` is given; return status, JSON and headers."""
+        headers = CIMultiDict[str](arguments.pop("headers", ()))
+        if token is not None:
+            headers.add("Authorization", f"Bearer {token}")
+        async with (
+            aiohttp.ClientSession() as client,
+            client.request(method, self.url() + path, headers=headers, **arguments) as answer,
+        ):
+            return answer.status, json.loads(await answer.text() or "{}"), answer.headers
+
+    def url(self) -> str:
+        """Return where the service listens."""
         for line in self.service.lines:
             if (found := re.search(r"(http://127\.0\.0\.1:\d+)/readyz", line)) is not None:
                 return found[1]

@@ -15,7 +15,14 @@ from tests.system.invoked import Said, invoke, said
 from tests.system.service import Service, environment
 from tests.system.waiting import DATABASES
 
-VERBS = (("run",), ("setup",), ("backfill",), ("status",), ("slot", "show"), ("slot", "drop"))
+ARGUMENTS = {
+    ("sync",): ("participant",), ("conflicts", "show"): ("1",),
+    ("conflicts", "resolve"): ("1", "mapable", "--version", "1"), ("audit",): ("--person", "p"),
+}  # fmt: skip
+VERBS = (
+    ("run",), ("setup",), ("backfill",), ("status",), ("slot", "show"), ("slot", "drop"), ("conflicts", "list"),
+    ("webhook", "await"), ("webhook", "show"), ("webhook", "reset"), *ARGUMENTS,
+)  # fmt: skip
 
 
 @dataclass
@@ -59,7 +66,7 @@ def test_help_shows_an_example_and_the_exit_codes(verb: tuple[str, ...]) -> None
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_without_settings_every_verb_names_what_is_missing(verb: tuple[str, ...]) -> None:
-    failure = said({}, *verb).failure
+    failure = said({}, *verb, *ARGUMENTS.get(verb, ())).failure
 
     assert "DATABASE_URL is missing" in failure
     assert "NOTION_API_KEY is missing" in failure
@@ -70,7 +77,7 @@ def test_a_database_that_is_not_there_is_told_without_its_url(verb: tuple[str, .
     port = a_port_without_a_server()
     env = environment(f"postgresql://lea:geheim@127.0.0.1:{port}/m", "http://127.0.0.1:1", "ntn_x", "0" * 32)
 
-    ended = said(env, *verb)
+    ended = said(env, *verb, *ARGUMENTS.get(verb, ()))
 
     assert ended.code == 3
     assert "the database can't be reached: nothing listens there" in ended.failure

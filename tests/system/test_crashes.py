@@ -117,3 +117,45 @@ async def test_a_second_process_stands_by_and_takes_over_when_the_first_is_kille
                 await second.event("stream.started")
                 await sandbox.wait_for(lambda: pages_by_system_id(sandbox, "Participants")["c1"] == 1)
                 assert await second.stop() == 0
+
+
+async def test_a_page_becomes_one_row_however_often_the_program_is_killed_over_it(mapable_dsn: str) -> None:
+    async with (
+        Sandbox(token="ntn_test", rate_limit=0, seed=6) as sandbox,
+        await psycopg.AsyncConnection.connect(mapable_dsn, autocommit=True) as db,
+    ):
+        env = environment(
+            mapable_dsn, sandbox.url, sandbox.token, sandbox.parent_page_id, NOTION_POLL_SECONDS="0.05",
+            NOTION_CREATE_ROWS="incident", NOTION_CREATE_LOOKUP_SECONDS="0.5",
+        )
+        code, _, said = await command(env, "setup")
+        assert code == 0, said
+        sandbox.switches.update({"latency_s": 0.01})
+        pages = 40
+        for number in range(pages):
+            sandbox.people.create("Incidents", {
+                "Incident Type": "NEAR_MISS", "Description": f"Fall {number}", "Occurred At": "2026-03-04T08:15:00Z",
+            })
+        rows = 'select count(*) from "Incident"'
+
+        for least in (1, 8, 20, 33):
+            async with Service(env) as service:
+
+                async def there(least: int = least) -> bool:
+                    return bool(await scalar(db, rows) >= least)
+
+                await until(sandbox, there, 30)
+                service.kill()
+        async with Service(env) as service:
+
+            async def all_there() -> bool:
+                shown = [row["properties"]["System ID"] for row in sandbox.people.rows("Incidents")]
+                return all(shown) and len(set(shown)) == pages
+
+            await until(sandbox, all_there)
+            await quiet(sandbox, db)
+            assert await service.stop() == 0
+
+        assert await scalar(db, rows) == await scalar(db, 'select count(distinct description) from "Incident"') == pages
+        assert len(sandbox.people.rows("Incidents")) == pages
+        assert await scalar(db, """select count(*) from notion_sync.audit_log where action = 'row.created'""") == pages

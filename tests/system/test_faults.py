@@ -42,10 +42,10 @@ async def test_faults_before_and_after_the_change_is_saved_double_and_lose_nothi
             await service.event("stream.started")
             await quiet(sandbox, db, 90)
             await db.execute("""update "Incident" set description = description || ' more'""")
-            await db.execute("""delete from "Risk" where id in (select id from "Risk" order by id limit 10)""")
+            await db.execute("""delete from "Risk" where id in (select id from "Risk" order by id limit 5)""")
 
             async def followed() -> bool:
-                return pages_by_system_id(sandbox, "Risks").total() == 25
+                return pages_by_system_id(sandbox, "Risks").total() == 30
 
             await until(sandbox, followed)
             await quiet(sandbox, db, 90)

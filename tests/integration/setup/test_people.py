@@ -6,6 +6,8 @@ import pytest
 
 from sinks.mapping.entities import ENTITIES
 from state.errors import FatalError
+from state.schemas import learn
+from state.settings import data_sources
 from tests.integration.setup.stage import TITLES, Stage
 
 
@@ -261,3 +263,41 @@ async def test_a_restored_database_is_used_again(standing: Stage) -> None:
     done = await standing.setup()
 
     assert [item.outcome for item in done] == ["unchanged"] * 7
+
+
+async def test_a_renamed_option_is_known_by_its_id_and_not_added_again(standing: Stage) -> None:
+    standing.sandbox.people.rename_option("Risks", "Risk Level", "HIGH", "Hoch")
+
+    await standing.setup()
+
+    assert standing.writes() == 0
+    assert set(standing.options("Risks", "Risk Level")) == {"LOW", "MEDIUM", "Hoch", "CRITICAL"}
+
+
+async def test_what_was_learned_of_an_option_stays_with_the_next_setup(standing: Stage) -> None:
+    people = standing.sandbox.people
+    people.create("Care Plans", {"Plan Name": "x", "Status": "Fresh"})
+    [fresh] = [
+        option["id"] for option in standing.properties("Care Plans")["Status"]["config"]["options"]
+        if option["name"] == "Fresh"
+    ]
+    source = (await data_sources(standing.conn))["careplan"]
+    await learn(standing.conn, source, "status", fresh, "Fresh")
+    people.rename_option("Care Plans", "Status", "Fresh", "Neu")
+
+    await standing.setup()
+
+    stored = (await data_sources(standing.conn))["careplan"].options["status"]
+    assert stored[fresh] == "Fresh"
+    assert sorted(stored.values()) == ["Active", "Completed", "Fresh", "On Hold"]
+
+
+async def test_an_option_whose_name_another_one_took_needs_a_person(standing: Stage) -> None:
+    standing.sandbox.people.remove_option("Risks", "Risk Level", "HIGH")
+    standing.sandbox.people.rename_option("Risks", "Risk Level", "LOW", "HIGH")
+
+    with pytest.raises(FatalError) as caught:
+        await standing.setup()
+
+    assert "the option HIGH of Risk Level was removed" in str(caught.value)
+    assert "Rename the option HIGH" in caught.value.hint

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.base import EntityUnavailable, OutcomeUnknown, PageGone, PageTrashed, SinkUnavailable
+from sinks.base import CommentsForbidden, EntityUnavailable, OutcomeUnknown, PageGone, PageTrashed, SinkUnavailable
 from sinks.notion.failures import (
     DEFAULT_PAUSE_S,
     LONGEST_PAUSE_S,
@@ -85,6 +85,22 @@ def test_status_and_code_decide(status: int, body: Mapping[str, Any], kind: type
     assert type(error) is kind
     assert str(status) in str(error)
     assert "CANARY" not in str(error)
+
+
+def test_a_missing_capability_is_what_the_caller_makes_of_it() -> None:
+    error = classify(403, answer("restricted_resource"), {}, NOW_S, CommentsForbidden)
+
+    assert type(error) is CommentsForbidden
+
+
+@pytest.mark.parametrize(("status", "body"), [
+    (403, {}),
+    (403, answer("restricted_resource", block_limit="block_creation")),
+    (403, answer("restricted_resource", rate_limit_reason="public_api_request_blocked")),
+    (401, answer("unauthorized")),
+])
+def test_what_is_no_matter_of_capabilities_stays_what_it_is(status: int, body: Mapping[str, Any]) -> None:
+    assert type(classify(status, body, {}, NOW_S, CommentsForbidden)) is SinkUnavailable
 
 
 @pytest.mark.parametrize("message", [

@@ -32,8 +32,8 @@ def trimmed(one: Json, other: Json) -> bool:
         (" old ", NORMALISED, "new", Step.PULL, Step.PUT_BACK),
         ("same", None, "same", Step.AGREE, Step.AGREE),
         ("one", None, "two", Step.CLASH, Step.PUSH),
-        ("seen", Pair(ABSENT, "seen"), "seen", Step.REST, Step.REST),
-        ("new", Pair(ABSENT, "seen"), "seen", Step.PUSH, Step.PUSH),
+        ("seen", Pair(ABSENT, "seen"), "seen", Step.AGREE, Step.AGREE),
+        ("new", Pair(ABSENT, "seen"), "seen", Step.CLASH, Step.PUSH),
         ("sent", Pair("sent", ABSENT), "sent", Step.AGREE, Step.AGREE),
         ("new", Pair("sent", ABSENT), "sent", Step.PUSH, Step.PUSH),
         ("old", AGREED, ABSENT, Step.BLIND, Step.BLIND),
@@ -59,6 +59,7 @@ def test_every_cell_of_the_table(
         ("newer", "sent", Step.PUSH),       # and ours has moved on since: still no edit of a person's
         ("sent", "old", Step.PUSH),         # the write was lost too
         ("sent", "edited", Step.CLASH),     # somebody edited meanwhile
+        ("old", "sent", Step.PUSH),         # ours was put back before the answer came
     ],
 )
 def test_a_value_on_its_way_is_not_a_persons_edit(ours: Json, theirs: Json, expected: Step) -> None:

@@ -1,0 +1,166 @@
+"""What an operator asks for, by HTTP or on the command line: compare this now, decide that. Checked, marked, audited.
+
+Nothing is carried out here: an order marks keys, and reconcile does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+from sinks.mapable.rows import Rows
+from sinks.mapping.entities import ENTITIES, by_name, by_table, field_of
+from sinks.mapping.model import Entity, Row
+from sinks.mapping.parsing import Refused
+from sinks.mapping.typed import typed
+from state import audit, conflicts, links, marking, work
+from state.changes import Key, Priority, Reason
+from state.conflicts import Conflict
+from state.database import Pool
+from state.errors import SyncError
+
+BOTH_SIDES: Final = Reason.OURS | Reason.THEIRS
+EVERYTHING: Final = BOTH_SIDES | Reason.RESTORE
+OPERATOR: Final = "operator"
+ALL: Final = "*"
+"""The system id of an audit line about every row of an entity."""
+
+ID_LENGTH: Final = 200
+CHOICES: Final = ("mapable", "notion", "value")
+
+
+class Why(Enum):
+    """Why an order is declined."""
+
+    INVALID = "invalid"    # it can't be meant so
+    UNKNOWN = "unknown"    # there is no such thing
+    OFF = "off"            # a setting says no
+    MOVED = "moved"        # it is no longer what was looked at
+
+
+class Declined(SyncError):
+    """The order is not followed, and nothing was changed. `conflict` is the one it was about, as it is now."""
+
+    def __init__(self, why: Why, message: str, conflict: Conflict | None = None) -> None:
+        super().__init__(message)
+        self.why = why
+        self.conflict = conflict
+
+
+class Orders:
+    """Takes orders."""
+
+    def __init__(self, pool: Pool, rows: Rows, entities: Sequence[Entity]) -> None:
+        self._pool = pool
+        self._rows = rows
+        self._entities = frozenset(entity.name for entity in entities)
+
+    async def sync(self, name: str, system_id: str) -> Key:
+        """Mark one record: both sides are compared, and a page that a person took away is brought back."""
+        entity = self._entity(name)
+        check_id(system_id)
+        row = (await self._rows.read(entity, {system_id: None}))[system_id].row
+        key = Key(entity.name, system_id)
+        async with self._pool.connection() as conn, conn.transaction():
+            link = (await links.load(conn, entity.table, [system_id])).get(system_id)
+            if link is None and not _is_due(entity, row):
+                raise Declined(Why.UNKNOWN, f"there is no {entity.name} with this id, and no page of one")
+            await work.mark(conn, {key: None}, reason=EVERYTHING, priority=Priority.MANUAL)
+            await audit.append(
+                conn,
+                audit.Entry(
+                    "sync.requested", key, participant_of(entity, system_id, row),
+                    link.page_id if link is not None else None, actor=OPERATOR,
+                ),
+            )
+        return key
+
+    async def sync_all(self, name: str) -> int:
+        """Begin to mark every record of the entity; return how many rows it has. The active process goes on with it."""
+        entity = self._entity(name)
+        rows = await self._rows.count(entity)
+        async with self._pool.connection() as conn, conn.transaction():
+            await marking.start(conn, [entity.name], reason=EVERYTHING, priority=Priority.MANUAL)
+            await audit.append(
+                conn,
+                audit.Entry("sync.requested", Key(entity.name, ALL), actor=OPERATOR, detail={"rows": rows}),
+            )
+        return rows
+
+    async def decide(self, conflict_id: int, version: int, choice: str, value: object = None) -> Conflict:
+        """Note a choice on what was seen, and mark the record so that it is carried out; return the conflict then."""
+        async with self._pool.connection() as conn:
+            seen = await conflicts.one(conn, conflict_id)
+        entity = by_table(seen.entity_type) if seen is not None else None
+        if seen is None or entity is None:
+            raise Declined(Why.UNKNOWN, "there is no such conflict")
+        chosen = _chosen(entity, seen.field, choice, value)
+        row = (await self._rows.read(entity, {seen.system_id: None}))[seen.system_id].row
+        key = Key(entity.name, seen.system_id)
+        async with self._pool.connection() as conn, conn.transaction():
+            decided = await conflicts.decide(conn, conflict_id, version, choice, chosen)
+            if decided is None:
+                raise Declined(
+                    Why.MOVED, "the conflict is no longer what was decided on: look at it again",
+                    await conflicts.one(conn, conflict_id),
+                )
+            await conflicts.conflict_state(conn, entity.table, seen.system_id)
+            await work.mark(conn, {key: None}, reason=BOTH_SIDES, priority=Priority.MANUAL)
+            await audit.append(
+                conn,
+                audit.Entry(
+                    "conflict.decided", key, participant_of(entity, seen.system_id, row), seen.page_id, (seen.field,),
+                    actor=OPERATOR, detail={"conflict": conflict_id, "choice": choice, "value": chosen},
+                ),
+            )
+        return decided
+
+    def _entity(self, name: str) -> Entity:
+        try:
+            entity = by_name(name)
+        except KeyError:
+            known = ", ".join(entity.name for entity in ENTITIES)
+            raise Declined(Why.UNKNOWN, f"there is no such entity; there are {known}") from None
+        if entity.name not in self._entities:
+            raise Declined(Why.OFF, f"{entity.name} is switched off (NOTION_SYNC_{entity.setting})")
+        return entity
+
+
+def check_id(system_id: str) -> None:
+    """Refuse what is no row's id."""
+    if not system_id:
+        raise Declined(Why.INVALID, "the id is empty")
+    if len(system_id) > ID_LENGTH:
+        raise Declined(Why.INVALID, f"an id has {ID_LENGTH} characters at most")
+    if not system_id.isprintable():
+        raise Declined(Why.INVALID, "an id has no control characters")
+
+
+def participant_of(entity: Entity, system_id: str, row: Row | None) -> str | None:
+    """Return the participant concerned, for the audit log."""
+    if entity.participant_column is None:
+        return system_id
+    value = row.get(entity.participant_column) if row is not None else None
+    return str(value) if value is not None else None
+
+
+def _is_due(entity: Entity, row: Row | None) -> bool:
+    return row is not None and (entity.member is None or row[entity.member.column] == entity.member.value)
+
+
+def _chosen(entity: Entity, key: str, choice: str, value: object) -> str | bool | list[str] | None:
+    if choice not in CHOICES:
+        raise Declined(Why.INVALID, f"choice is one of {', '.join(CHOICES)}")
+    if choice != "value":
+        if value is not None:
+            raise Declined(Why.INVALID, 'a value goes with the choice "value" only')
+        return None
+    try:
+        field = field_of(entity, key)
+    except KeyError:
+        raise Declined(Why.INVALID, "the field is no longer mapped: choose a side") from None
+    chosen = typed(field, value)
+    if isinstance(chosen, Refused):
+        raise Declined(Why.INVALID, chosen.reason)
+    return chosen

@@ -1,0 +1,92 @@
+"""A person edits a page in Notion: the row follows, field by field, and nothing is overwritten silently."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+
+from tests.system.scene import Scene, staged
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RISK: Final = """
+insert into "Risk" (id, title, description, "riskLevel", category, "identifiedBy", "updatedAt")
+values (%(id)s, 'Old title', '', 'LOW', 'Old category', '', '2026-01-01')
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scene(scene_dsn: str) -> AsyncIterator[Scene]:
+    async with staged(scene_dsn, NOTION_REVERT_GRACE_SECONDS="0.2") as scene:
+        yield scene
+
+
+async def risk(scene: Scene, system_id: str) -> str:
+    await scene.run(RISK, id=system_id)
+    await scene.until(lambda: scene.page("Risks", system_id) is not None)
+    await scene.settled()
+    return scene.page_id("Risks", system_id)
+
+
+async def row(scene: Scene, system_id: str) -> dict[str, Any]:
+    return next(found for found in await scene.rows('select * from "Risk"') if found["id"] == system_id)
+
+
+async def test_an_edit_in_notion_arrives_in_the_row(scene: Scene) -> None:
+    page = await risk(scene, "edit")
+
+    scene.sandbox.people.edit(page, {"Title": "New title", "Risk Level": "HIGH"})
+    await scene.look("risk", "edit")
+
+    found = await row(scene, "edit")
+    assert (found["title"], found["riskLevel"], found["category"]) == ("New title", "HIGH", "Old category")
+    assert found["updatedAt"].year > 2025
+
+
+async def test_edits_of_different_fields_on_both_sides_are_both_kept(scene: Scene) -> None:
+    page = await risk(scene, "both")
+
+    scene.sandbox.people.edit(page, {"Title": "From Notion"})
+    await scene.run("""update "Risk" set category = 'From MapAble' where id = 'both'""")
+    await scene.settled()
+
+    found = await row(scene, "both")
+    assert (found["title"], found["category"]) == ("From Notion", "From MapAble")
+    assert scene.shows("Risks", "both", Title="From Notion", Category="From MapAble")
+
+
+async def test_an_edit_of_a_field_that_mapable_keeps_is_put_back_and_explained(scene: Scene) -> None:
+    page = await risk(scene, "app")
+
+    scene.sandbox.people.edit(page, {"System ID": "somebody-else"})
+    await scene.look("risk", "app")
+
+    assert scene.shows("Risks", "app", System_ID="app")
+    assert await scene.audited("app") >= {"edit.refused", "edit.put_back"}
+
+
+async def test_an_option_that_mapable_does_not_have_is_put_back(scene: Scene) -> None:
+    page = await risk(scene, "option")
+
+    scene.sandbox.people.edit(page, {"Risk Level": "APOCALYPTIC"})
+    await scene.look("risk", "option")
+
+    assert (await row(scene, "option"))["riskLevel"] == "LOW"
+    assert scene.shows("Risks", "option", Risk_Level="LOW")
+
+
+async def test_a_clash_is_decided_and_the_losing_value_kept(scene: Scene) -> None:
+    page = await risk(scene, "clash")
+
+    scene.sandbox.people.edit(page, {"Title": "Notion's"})
+    await scene.run("""update "Risk" set title = 'MapAble''s' where id = 'clash'""")
+    await scene.settled()
+
+    assert scene.shows("Risks", "clash", Title="MapAble's")
+    detail = await scene.value(
+        "select detail from notion_sync.audit_log where system_id = 'clash' and action = 'conflict.decided'"
+    )
+    assert (detail["notion"], detail["mapable"], detail["winner"]) == ("Notion's", "MapAble's", "mapable")
