@@ -15,6 +15,7 @@ import psycopg
 from cdc.app import Parts, reconciler_of, schema_watch_of, sink_of
 from cdc.leadership import Leadership, LockConnection
 from cdc.reconcile import Reconciler
+from cdc.tasks import attempt, end
 from sinks.base import SinkUnavailable
 from sinks.mapping.model import Entity
 from state.database import readable
@@ -114,7 +115,7 @@ class Backfill:
                         self._say("`mapable-cdc run` is active and does the work")
                         done = await self._watch(WATCH_S)
                     else:
-                        done = await self._work(lock)
+                        done = await attempt(self._work(lock), "work")
                 failures = 0
             except* (TransientError, psycopg.Error, OSError) as group:
                 failures = failures + 1 if self._total == waiting else 0
@@ -141,8 +142,7 @@ class Backfill:
                 reconciler.stop()
                 self._parts.pacer.send_away()
                 await asyncio.wait([working], timeout=DRAIN_S)
-                for task in (watching, schemas, working):
-                    task.cancel()
+                await end((watching, schemas, working))
 
     async def _watch(self, for_s: float, reconciler: Reconciler | None = None) -> bool:
         """Watch until nothing of these entities is left; False when `for_s` ended first."""

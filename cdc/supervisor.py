@@ -7,7 +7,7 @@ and try again) and nothing that was not durable is lost by starting over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ from cdc.replication.faults import SlotGone
 from cdc.replication.stream import ReplicationStream
 from cdc.retention import Retention
 from cdc.schema_watch import SchemaWatch
+from cdc.tasks import attempt, end
 from state.database import readable
 from state.errors import FatalError, SyncError, TransientError
 
@@ -43,8 +44,6 @@ STANDBY_S: Final = 1.0
 DATABASES_S: Final = 2.0
 SLOT_TIMEOUT_S: Final = 30.0
 DRAIN_S: Final = 7.0
-CANCEL_AGAIN_S: Final = 2.5
-"""Longer than the stream takes to say goodbye."""
 MARKER_S: Final = 1.0
 LONGEST_WAIT_S: Final = 15.0
 
@@ -85,7 +84,7 @@ class Supervisor:
                     else:
                         self._set_role("active")
                         failures = 0
-                        await self._active(lock)
+                        await attempt(self._active(lock), "active")
             except* FatalError as group:
                 raise _first(group) from None
             except* (SyncError, psycopg.Error, PoolTimeout, OSError) as group:
@@ -154,7 +153,7 @@ class Supervisor:
                     parts.pacer.send_away()
                     await asyncio.wait([working], timeout=DRAIN_S)
                 finally:
-                    await _end((*running, working))
+                    await end((*running, working))
         finally:
             self.streaming = False
             self._reconciler = self._schema = None
@@ -162,35 +161,36 @@ class Supervisor:
     async def _capture_forever(self, on_marked: Callable[[], None]) -> None:
         """Stream, and stream again after every interruption; makes the slot when there is none to read."""
         failures = 0
-        settings = self._parts.settings
         while True:
             try:
-                await self._ensure_slot()
-                gathering = Gathering(
-                    wal2json.Decoder(tables(settings.entities), settings.database.schema), settings.entities
-                )
-                options = wal2json.options(settings.database.schema, tables(settings.entities))
-                stream = ReplicationStream(
-                    settings.direct.dsn, settings.replication_slot, options,
-                    on_keyless=_sweeper(gathering),
-                )
-                async with stream:
-                    self.streaming, self.problem, failures = True, None, 0
-                    log.info("stream.started", slot=settings.replication_slot)
-                    capture = Capture(
-                        self._parts.pool, settings.replication_slot, gathering,
-                        on_marked=on_marked, observer=self._parts.metrics.captured,
-                    )
-                    await capture.run(stream)
+                await attempt(self._stream(on_marked), "stream")
             except* FatalError as group:
                 raise _first(group) from None
             except* (TransientError, SlotGone, psycopg.Error, PoolTimeout, OSError) as group:
+                failures = 1 if self.streaming else failures + 1
                 self.streaming = False
-                failures += 1
                 self.problem = _described(_first(group))
                 wait_s = _wait_s(failures)
                 log.warning("stream.interrupted", why=self.problem, again_in_s=round(wait_s, 1))
                 await asyncio.sleep(wait_s)
+
+    async def _stream(self, on_marked: Callable[[], None]) -> None:
+        """Keep the queue up to date until the stream fails."""
+        settings = self._parts.settings
+        await self._ensure_slot()
+        gathering = Gathering(wal2json.Decoder(tables(settings.entities), settings.database.schema), settings.entities)
+        options = wal2json.options(settings.database.schema, tables(settings.entities))
+        stream = ReplicationStream(
+            settings.direct.dsn, settings.replication_slot, options, on_keyless=_sweeper(gathering)
+        )
+        async with stream:
+            self.streaming, self.problem = True, None
+            log.info("stream.started", slot=settings.replication_slot)
+            capture = Capture(
+                self._parts.pool, settings.replication_slot, gathering,
+                on_marked=on_marked, observer=self._parts.metrics.captured,
+            )
+            await capture.run(stream)
 
     async def _ensure_slot(self) -> None:
         """Make the slot when it is missing or lost, and then mark everything: changes before it were not seen.
@@ -268,16 +268,6 @@ class Supervisor:
         self._parts.metrics.active.set(role == "active")
 
 
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended.
-
-    More than once: before Python 3.13 a TaskGroup tells of a child that failed at the moment of its own cancellation
-    and forgets the cancellation. A capture that took this for an interruption would go on, alone, for good.
-    """
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 async def _watch_databases(schema: SchemaWatch) -> None:
     """Return never; raises TransientError once setup stored other databases, so that all starts over with those.
 

@@ -88,7 +88,7 @@ def answering(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamRes
             return web.json_response(await answer(request))
         except NotionError as error:
             return web.json_response({"error": error.message}, status=400)
-        except (LookupError, ValueError, TypeError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
             return web.json_response({"error": str(error)}, status=400)
 
     return serve

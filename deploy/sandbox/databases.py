@@ -70,6 +70,7 @@ def update(workspace: Workspace, database: Json, body: Json, version_accepts_arc
     _refuse_trashed(workspace, database, changes)
     if "parent" in body:
         changes["parent"] = _page_parent(workspace, body["parent"])
+        workspace.refuse_below_itself(database, changes["parent"])
     return workspace.edit("database", database, changes, workspace.bot_id)
 
 

@@ -178,6 +178,7 @@ def move(workspace: Workspace, page: Json, parent: Json, author_id: str) -> Json
     old_parent = page["parent"]
     if old_parent == parent:
         raise Invalid("New parent must be different from the current parent.")
+    workspace.refuse_below_itself(page, parent)
     source = workspace.source_of(page)
     target_id = parent.get("data_source_id")
     target = workspace.store.get("data_source", target_id) if target_id else None

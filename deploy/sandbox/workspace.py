@@ -123,6 +123,12 @@ class Workspace:
         if self.ancestor_in_trash(document):
             raise Invalid(ARCHIVED_ANCESTOR_TEXT)
 
+    def refuse_below_itself(self, document: Json, parent: Json) -> None:
+        """Raise Notion's error for a move to a place that the document itself holds."""
+        target = self.store.get(parent["type"].removesuffix("_id"), parent[parent["type"]])
+        if target is not None and any(step["id"] == document["id"] for step in self._upwards(target)):
+            raise Invalid("A page or database cannot be moved into itself or to a place below it.")
+
     def _upwards(self, document: Json) -> Iterator[Json]:
         step: Json | None = document
         while step is not None:

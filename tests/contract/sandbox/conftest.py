@@ -11,6 +11,7 @@ import pytest
 from notion_client import AsyncClient
 
 from deploy.sandbox.server import Sandbox
+from tests.contract.sandbox.receiver import Receiver, listening
 from tests.contract.sandbox.shapes import TOKEN, VERSION, Api, Clock, Notion, Table, make_table
 
 
@@ -63,3 +64,16 @@ async def people_table(sandbox: Sandbox, notion: Notion) -> Table:
         "Who": {"people": {}},
     }
     return await make_table(sandbox, notion, "Participants", properties)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def hook(sandbox: Sandbox, receiver: Receiver, people_table: Table) -> Receiver:
+    """A receiver that is subscribed to everything, and a table that nothing is told of yet."""
+    await listening(sandbox, receiver)
+    return receiver

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import random
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
+import pytest
+
+from deploy.sandbox.control import ACTIONS
+from deploy.sandbox.errors import NotionError
 from deploy.sandbox.server import Sandbox
 from tests.contract.sandbox.shapes import Api, Json, Notion, Table, add_row, text
 
@@ -54,6 +60,10 @@ async def test_no_junk_breaks_the_server(sandbox: Sandbox, notion: Notion, api: 
          {"filter": {"and": [condition, {"or": [since]}]}, "page_size": 5, "start_cursor": None,
           "sorts": [{"property": "Name", "direction": "ascending"},
                     {"timestamp": "created_time", "direction": "descending"}]}),
+        ("POST", "/v1/comments", {"parent": {"page_id": page["id"]}, "rich_text": text("T")}),
+        ("POST", "/v1/views", {"database_id": people_table.database_id, "data_source_id": people_table.source_id,
+                               "name": "V", "type": "table", "filter": {"and": [condition]}, "configuration": {},
+                               "sorts": [{"property": "Name", "direction": "ascending"}]}),
         ("POST", "/v1/search", {"query": "x", "filter": {"property": "object", "value": "page"}, "page_size": 2}),
     )  # fmt: skip
     rng = random.Random(12)
@@ -66,3 +76,31 @@ async def test_no_junk_breaks_the_server(sandbox: Sandbox, notion: Notion, api: 
                 container[key] = copy.deepcopy(junk)
                 answer = await api(method, path, spoilt)
                 assert answer.status in (200, 400, 404), (method, path, spoilt, answer.text)
+
+
+async def test_no_junk_breaks_the_persons_side(sandbox: Sandbox, notion: Notion, people_table: Table) -> None:
+    page_id = (await add_row(notion, people_table, "Ann"))["id"]
+    names = {"page": page_id, "database": "Participants", "target": page_id, "prop": "Status", "option": "Active"}
+    rng = random.Random(12)
+    async with aiohttp.ClientSession(sandbox.url) as session:
+        for action in ACTIONS:
+            for _ in range(30):
+                takes = inspect.signature(getattr(sandbox.people, action)).parameters
+                arguments = {
+                    name: rng.choice((*JUNK, names.get(name), sandbox.parent_page_id)) if rng.random() < 0.5
+                    else names.get(name)
+                    for name in takes
+                }
+                async with session.post(f"/sandbox/people/{action}", json=arguments) as answer:
+                    assert answer.status in (200, 400), (action, arguments, await answer.text())
+
+
+async def test_nothing_is_moved_below_itself(sandbox: Sandbox, api: Api, people_table: Table) -> None:
+    with pytest.raises(NotionError, match="into itself"):
+        sandbox.people.move(sandbox.parent_page_id, "Participants")
+    page_id = sandbox.people.create("Participants", {"Name": "Ann"})
+
+    answer = await api("PATCH", f"/v1/databases/{people_table.database_id}", {"parent": {"page_id": page_id}})
+
+    assert (answer.status, answer.code) == (400, "validation_error")
+    assert sandbox.people.row(page_id)["properties"]["Name"] == "Ann"

@@ -1,0 +1,44 @@
+"""Tasks that end when they are told to, on every Python from 3.11 on.
+
+A TaskGroup cancels the task that it is in when a child fails. Before Python 3.13 that task's count of cancellations
+can stay wrong afterwards, which breaks every `asyncio.timeout` that it opens later (with Debian 12's Python); and when
+it was cancelled from outside at the same moment, that is forgotten. So whoever tries again after a failure runs each
+attempt in a task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+CANCEL_AGAIN_S: Final = 2.5
+"""Longer than a stream takes to say goodbye."""
+
+T = TypeVar("T")
+
+
+async def attempt(work: Coroutine[Any, Any, T], name: str) -> T:
+    """Await `work` in a task of its own; being cancelled meanwhile ends both, whatever else goes wrong then."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        await end([task])
+        raise
+    return task.result()
+
+
+async def end(tasks: Sequence[asyncio.Task[Any]], *, again_s: float = CANCEL_AGAIN_S) -> None:
+    """Cancel tasks, again and again until they have ended: a cancellation can be lost, see above."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        # being cancelled here asks for what is being done already
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(pending, timeout=again_s)
+    for task in tasks:
+        if not task.cancelled():
+            # what it failed with at the very end is nobody's concern any more
+            task.exception()
