@@ -17,13 +17,16 @@ from psycopg_pool import PoolTimeout
 
 from cdc import cluster, marker
 from cdc.app import Parts, reconciler_of, sink_of
-from cdc.capture import Capture, Gathering, tables
+from cdc.capture import Capture
+from cdc.gathering import Gathering, tables
 from cdc.leadership import Leadership, LeadershipLost, LockConnection
 from cdc.reconcile import Reconciler
 from cdc.replication import slot as slots
 from cdc.replication import wal2json
 from cdc.replication.faults import SlotGone
 from cdc.replication.stream import ReplicationStream
+from sinks.mapping.entities import ENTITIES
+from state import stamps
 from state.database import readable
 from state.errors import FatalError, SyncError, TransientError
 from state.settings import data_sources
@@ -146,6 +149,7 @@ class Supervisor:
                     capture = Capture(
                         self._parts.pool, settings.replication_slot, gathering,
                         on_marked=on_marked, observer=self._parts.metrics.captured,
+                        per_column=settings.notion_conflict_strategy == "timestamp-based",
                     )
                     await capture.run(stream)
             except* FatalError as group:
@@ -176,6 +180,8 @@ class Supervisor:
                     await self._mark_all()
                 return
             await marker.set_due(conn, is_due=True)
+            # what happened since the last slot was not seen: when a row was changed is not known any more
+            await stamps.forget(conn, [entity.name for entity in ENTITIES])
             if found is not None:
                 log.error("slot.lost", slot=settings.replication_slot, hint="Raise max_slot_wal_keep_size.")
                 await slots.drop(conn, settings.replication_slot)
@@ -206,6 +212,7 @@ class Supervisor:
         )
         async with self._parts.pool.connection() as conn:
             changed = await marker.changed_entities(conn, now)
+            await stamps.forget(conn, await marker.unseen_entities(conn, now))
         await self._parts.marker.start([entity for entity in settings.entities if entity.name in changed])
         async with self._parts.pool.connection() as conn:
             await marker.remember(conn, now)

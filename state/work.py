@@ -15,6 +15,7 @@ from typing import Final, LiteralString
 
 from psycopg.rows import class_row
 
+from state.arrays import numbers, texts
 from state.changes import Key, Lsn, Priority, Reason
 from state.database import Connection, Pool
 from state.errors import SyncError
@@ -199,6 +200,11 @@ order by parked_at
 limit %(limit)s
 """
 
+# Held until the transaction ends: two processes that both take themselves for the active one go one after the other
+POSITION: Final[LiteralString] = """
+select (position - '0/0')::int8 from stream_position where slot = %(slot)s for update
+"""
+
 SAVE_POSITION: Final[LiteralString] = """
 insert into stream_position as p (slot, position) values (%(slot)s, '0/0'::pg_lsn + %(lsn)s::numeric)
 on conflict (slot) do update
@@ -259,9 +265,9 @@ async def mark(
     await conn.execute(
         MARK,
         {
-            "entities": [key.entity for key in keys],
-            "ids": [key.system_id for key in keys],
-            "xids": list(keys.values()),
+            "entities": texts(key.entity for key in keys),
+            "ids": texts(key.system_id for key in keys),
+            "xids": numbers(keys.values()),
             "reasons": int(reason),
             "priority": int(priority),
         },
@@ -280,6 +286,12 @@ async def mark_linked(
         },
     )
     return tuple(row[0] for row in await cursor.fetchall())
+
+
+async def position(conn: Connection, slot: str) -> Lsn:
+    """Return how far the log is in the queue, and keep others from moving it until the transaction ends."""
+    row = await (await conn.execute(POSITION, {"slot": slot})).fetchone()
+    return Lsn(row[0] if row is not None else 0)
 
 
 async def save_position(conn: Connection, slot: str, lsn: Lsn) -> None:

@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "deploy.sandbox": {"deploy", "aiohttp"},
 }
 PURE = (
-    "state/merge.py", "state/changes.py", "state/errors.py", "cdc/plan.py", "cdc/dsn.py",
+    "state/merge.py", "state/changes.py", "state/errors.py", "state/stamping.py", "state/arrays.py", "cdc/plan.py",
+    "cdc/dsn.py", "cdc/gathering.py",
     "cdc/replication/frames.py", "cdc/replication/wal2json.py", "sinks/notion/failures.py",
     "sinks/notion/properties.py", "sinks/notion/ids.py", *sorted(
         str(path.relative_to(ROOT)) for path in (ROOT / "sinks" / "mapping").glob("*.py")
