@@ -27,11 +27,10 @@ class Pending:
 
     live: dict[Key, int | None] = field(default_factory=dict)
     bulk: dict[Key, int | None] = field(default_factory=dict)
-    rows: dict[str, dict[str, list[Change]]] = field(default_factory=dict)    # by entity, by system id
+    rows: dict[str, list[Change]] = field(default_factory=dict)     # by entity, in the order of the log
     swept: set[str] = field(default_factory=set)
     end_lsn: Lsn | None = None
     changes: int = 0
-    versions: int = 0
 
     @property
     def keys(self) -> int:
@@ -40,8 +39,8 @@ class Pending:
 
     @property
     def size(self) -> int:
-        """How much is kept: keys, or what rows were changed to where some were changed often."""
-        return max(self.keys, self.versions)
+        """How much is kept: keys, or the changes of rows where some were changed often."""
+        return max(self.keys, sum(map(len, self.rows.values())))
 
 
 @dataclass(slots=True)
@@ -134,23 +133,15 @@ class Gathering:
     def _stamp(
         self, entity: str, layout: Layout, key: str, change: RowChange, transaction: _Transaction
     ) -> None:
+        rows = self.pending.rows.setdefault(entity, [])
         at, lsn = transaction.at, transaction.lsn
         if change.kind is Kind.DELETE:
-            self._keep(entity, key, Deleted(at, lsn))
+            rows.append(Deleted(key, at, lsn))
             return
         if change.old_key is not None:
-            self._keep(entity, change.old_key, Deleted(at, lsn))
+            rows.append(Deleted(change.old_key, at, lsn))
         new = change.kind is Kind.INSERT or change.old_key is not None
-        self._keep(entity, key, Wrote(layout.hashes(change.values), at, lsn, new, transaction.ours))
-
-    def _keep(self, entity: str, key: str, change: Change) -> None:
-        versions = self.pending.rows.setdefault(entity, {}).setdefault(key, [])
-        if versions and isinstance(change, Wrote) and not change.new:
-            last = versions[-1]
-            if isinstance(last, Wrote) and last.hashes == change.hashes:
-                return      # an update of other columns: after the one before it changes nothing
-        versions.append(change)
-        self.pending.versions += 1
+        rows.append(Wrote(key, layout.hashes(change.values), at, lsn, new, transaction.ours))
 
     def _ends_at(self, lsn: Lsn) -> None:
         if self.pending.end_lsn is None or lsn > self.pending.end_lsn:

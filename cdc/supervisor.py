@@ -26,7 +26,7 @@ from cdc.replication import wal2json
 from cdc.replication.faults import SlotGone
 from cdc.replication.stream import ReplicationStream
 from sinks.mapping.entities import ENTITIES
-from state import stamps
+from state import stamps, work
 from state.database import readable
 from state.errors import FatalError, SyncError, TransientError
 from state.settings import data_sources
@@ -182,6 +182,7 @@ class Supervisor:
             await marker.set_due(conn, is_due=True)
             # what happened since the last slot was not seen: when a row was changed is not known any more
             await stamps.forget(conn, [entity.name for entity in ENTITIES])
+            await work.forget_position(conn, settings.replication_slot)
             if found is not None:
                 log.error("slot.lost", slot=settings.replication_slot, hint="Raise max_slot_wal_keep_size.")
                 await slots.drop(conn, settings.replication_slot)

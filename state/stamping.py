@@ -43,17 +43,13 @@ class Layout:
 
     def hashes(self, values: Mapping[str, Text]) -> bytes:
         """Return the hashes of a row of which `values` are known."""
-        parts = [self.tag]
-        for column in self.columns:
-            value = values.get(column, ABSENT)
-            # not by way of hash_of: this is done for every column of every change
-            parts.append(hashlib.sha256(value.encode()).digest()[:SIZE] if isinstance(value, str) else hash_of(value))
-        return b"".join(parts)
+        return b"".join([self.tag, *[hash_of(values.get(column, ABSENT)) for column in self.columns]])
 
 
 class Wrote(NamedTuple):
     """A commit at `at` left the row like this. `new`: it was not there before. `ours`: we wrote it back ourselves."""
 
+    system_id: str
     hashes: bytes
     at: datetime
     lsn: int
@@ -64,6 +60,7 @@ class Wrote(NamedTuple):
 class Deleted(NamedTuple):
     """A commit at `at` took the row away."""
 
+    system_id: str
     at: datetime
     lsn: int
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, LiteralString
 
 from state.arrays import blobs, numbers, texts
@@ -21,10 +22,16 @@ from row_stamp
 where entity = %(entity)s and system_id = any (%(ids)s)
 """
 
+# One look into the index for each, however many rows there are, which a join would not promise
 KNOWN: Final[LiteralString] = """
-select system_id, hashes, changed_at, column_times, deleted_at, (seeded_lsn - '0/0')::int8 as seeded_lsn
-from row_stamp
-where entity = %(entity)s and system_id = any (%(ids)s::text[])
+select k.system_id, s.hashes, s.changed_at, s.column_times, s.deleted_at, s.seeded_lsn
+from unnest(%(ids)s::text[]) as k (system_id)
+cross join lateral (
+    select hashes, changed_at, column_times, deleted_at, (seeded_lsn - '0/0')::int8 as seeded_lsn
+    from row_stamp
+    where entity = %(entity)s and system_id = k.system_id
+    limit 1
+) as s
 """
 
 # sorted, as a seed's is: two that insert the same rows must come upon each other in the same order
@@ -85,21 +92,21 @@ async def load(conn: Connection, entity: str, columns: Sequence[str], ids: Seque
 
 
 async def store(
-    conn: Connection, entity: str, changes: Mapping[str, Sequence[Change]], *, done: Lsn, per_column: bool
+    conn: Connection, entity: str, changes: Sequence[Change], *, done: Lsn, per_column: bool
 ) -> None:
-    """Bring the stamps of an entity's rows up to date, each row's changes in the order of the log.
+    """Bring the stamps of an entity's rows up to date with changes in the order of the log.
 
     A change before `done` was stored before, and would seem new where another one came after it.
     """
-    before = await _known(conn, entity, [system_id for system_id, row in changes.items() if _compares(row[0])])
-    stamps: dict[str, Known] = {}
-    for system_id, row in changes.items():
-        known = now = before.get(system_id)
-        for change in row:
-            if change.lsn >= done:
-                now = after(now, change, per_column=per_column)
-        if now is not None and now is not known:
-            stamps[system_id] = now
+    fresh = [change for change in changes if change.lsn >= done]
+    first: dict[str, Change] = {}
+    for change in fresh:
+        first.setdefault(change.system_id, change)
+    before = await _known(conn, entity, [system_id for system_id, change in first.items() if _compares(change)])
+    now = dict(before)
+    for change in fresh:
+        now[change.system_id] = after(now.get(change.system_id), change, per_column=per_column)
+    stamps = {system_id: known for system_id, known in now.items() if known is not before.get(system_id)}
     if stamps:
         await conn.execute(KEEP, {"entity": entity, **_columns(stamps)})
 
@@ -123,7 +130,7 @@ def _compares(change: Change) -> bool:
 async def _known(conn: Connection, entity: str, ids: Sequence[str]) -> Mapping[str, Known]:
     if not ids:
         return {}
-    # planned each time: a plan from when there were few rows would look through all of them for each later
+    # planned each time: a plan from when there were few rows would look through all that there are later
     cursor = await conn.execute(KNOWN, {"entity": entity, "ids": texts(ids)}, prepare=False)
     return {row[0]: Known(*row[1:]) for row in await cursor.fetchall()}
 
@@ -140,5 +147,6 @@ def _columns(stamps: Mapping[str, Known]) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=256)
 def _text(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment is not None else None

@@ -212,6 +212,8 @@ on conflict (slot) do update
 set position = greatest(p.position, excluded.position)
 """
 
+FORGET_POSITION: Final[LiteralString] = "delete from stream_position where slot = %(slot)s"
+
 
 class LeaseLost(SyncError):
     """Another worker owns the key now; nothing of ours may be written."""
@@ -297,6 +299,11 @@ async def position(conn: Connection, slot: str) -> Lsn:
 async def save_position(conn: Connection, slot: str, lsn: Lsn) -> None:
     """Store how far the log is in the queue. Never moves backwards."""
     await conn.execute(SAVE_POSITION, {"slot": slot, "lsn": lsn})
+
+
+async def forget_position(conn: Connection, slot: str) -> None:
+    """Forget how far the log was read: a slot that is made anew may be of another log."""
+    await conn.execute(FORGET_POSITION, {"slot": slot})
 
 
 async def hold(conn: Connection, claim: Claim) -> None:

@@ -214,10 +214,10 @@ async def test_a_late_process_does_not_turn_time_back(stage: Stage) -> None:
     created = await stage.capture(ANN)
     renamed = await stage.capture(RENAME)
     done = Lsn(await stage.source.value("select (position - '0/0')::int8 from notion_sync.stream_position"))
-    old = Wrote(Layout.of(("id", "name", "email", "role")).hashes({"name": "Ann"}), created, done - 1)
+    old = Wrote("ann", Layout.of(("id", "name", "email", "role")).hashes({"name": "Ann"}), created, done - 1)
 
     async with stage.pool.connection() as conn:
-        await stamps.store(conn, "participant", {"ann": [old]}, done=done, per_column=False)
+        await stamps.store(conn, "participant", [old], done=done, per_column=False)
 
     assert (await stage.stamp("participant", "ann")).changed_at == renamed
 

@@ -33,12 +33,12 @@ partial = st.fixed_dictionaries({"id": st.just("r"), "name": texts, "flag": text
 
 
 def wrote(values: Mapping[str, Text], hour: int, *, new: bool = False, ours: bool = False) -> Wrote:
-    return Wrote(LAYOUT.hashes(values), START + timedelta(hours=hour), hour, new, ours)
+    return Wrote("r", LAYOUT.hashes(values), START + timedelta(hours=hour), hour, new, ours)
 
 
 changes = st.lists(
     st.builds(wrote, partial, st.just(0), new=st.booleans(), ours=st.booleans())
-    | st.builds(Deleted, st.just(START), st.just(0)),
+    | st.builds(Deleted, st.just("r"), st.just(START), st.just(0)),
     max_size=6,
 ).map(lambda found: [change._replace(at=START + timedelta(hours=n), lsn=n) for n, change in enumerate(found, 1)])
 
@@ -166,7 +166,7 @@ def test_a_text_that_was_never_seen_is_there_because_it_changed() -> None:
 def test_a_deleted_row_keeps_its_time_of_death_only(row: dict[str, Text]) -> None:
     known = after(None, wrote(row, 1, new=True), per_column=True)
 
-    gone = after(known, Deleted(START + timedelta(hours=2), 2), per_column=True)
+    gone = after(known, Deleted("r", START + timedelta(hours=2), 2), per_column=True)
     back = after(gone, wrote(row, 3, new=True), per_column=True)
 
     assert gone == Known(deleted_at=START + timedelta(hours=2))
@@ -176,7 +176,7 @@ def test_a_deleted_row_keeps_its_time_of_death_only(row: dict[str, Text]) -> Non
 @given(rows)
 def test_hashes_of_another_mapping_are_not_compared(row: dict[str, Text]) -> None:
     other = Layout.of(("id", "flag", "name", "story"))
-    known = after(None, Wrote(other.hashes(row), START, 1, new=True), per_column=True)
+    known = after(None, Wrote("r", other.hashes(row), START, 1, new=True), per_column=True)
 
     found = after(known, wrote(row, 2), per_column=True)
 
