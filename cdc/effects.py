@@ -12,7 +12,8 @@ from cdc.plan import Create, Resolve, Restore, Settle, Trash, Update
 from cdc.reading import Reader, Situation
 from cdc.settling import Settling, edited_of
 from sinks.base import OutcomeUnknown, Page, PageGone, PageSink
-from state import audit, links, lookups, work
+from sinks.mapping.entities import columns_of
+from state import audit, links, lookups, stamps, work
 from state.changes import ABSENT, PageId, Priority
 from state.database import Pool
 from state.errors import PoisonError, SyncError, TransientError
@@ -92,9 +93,11 @@ class Effects:
     async def trash(self, now: Situation, plan: Trash) -> bool:
         """Put the page of a deleted row into the trash; ids stay as a tombstone. False: it is held, nothing is sent."""
         assert now.link is not None
-        key, deleted_at = now.claim.key, now.claim.marked_at
+        key = now.claim.key
         group = await self._holding.group(now.entity, key, now.link)
         async with self._pool.connection() as conn, conn.transaction():
+            stamp = (await stamps.load(conn, now.entity.name, columns_of(now.entity), [key.system_id])).get(key.system_id)
+            deleted_at = stamp.deleted_at if stamp is not None and stamp.deleted_at is not None else now.claim.marked_at
             await self._queue.renew(now.claim, conn)
             if not await self._holding.allows(conn, now.entity, key, plan.page_id, group, deleted_at):
                 await work.finish(conn, [now.claim])

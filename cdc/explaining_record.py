@@ -17,6 +17,7 @@ from cdc.merging import Merged, merge
 from cdc.reading import Situation
 from cdc.records import line_as_json, time_as_json
 from sinks.base import Page, PageGone
+from sinks.mapping.entities import columns_of
 from sinks.mapping.model import Entity, Field, Mirror
 from sinks.notion.sink import NotionSink
 from state import record, stamps
@@ -70,7 +71,7 @@ async def explain(parts: Parts, entity: Entity, system_id: str, *, offline: bool
     async with parts.pool.connection() as conn:
         known = await record.load(conn, claim.key, entity.table)
         source = (await data_sources(conn)).get(entity.name)
-        stamp = (await stamps.load(conn, entity.name, [system_id])).get(system_id)
+        stamp = (await stamps.load(conn, entity.name, columns_of(entity), [system_id])).get(system_id)
     paused = source.paused if source is not None else {}
     page, said, facts = await _page(parts, sink, now, offline=offline)
     found = _merged(now, page, facts)

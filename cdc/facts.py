@@ -12,6 +12,7 @@ from cdc.merging import Rules
 from cdc.reading import Situation
 from cdc.strategy import Moment, Times, Verdict, verdict
 from sinks.base import Page, PageSink
+from sinks.mapping.entities import columns_of
 from sinks.mapping.model import Column, Field
 from state import conflicts, inbox, stamps
 from state.conflicts import Conflict
@@ -69,7 +70,7 @@ class Gatherer:
         entity, system_id = now.entity, now.claim.system_id
         async with self._pool.connection() as conn:
             found = await conflicts.open_of(conn, entity.table, [system_id])
-            stamp = (await stamps.load(conn, entity.name, [system_id])).get(system_id)
+            stamp = (await stamps.load(conn, entity.name, columns_of(entity), [system_id])).get(system_id)
             bot_id = (await get(conn, BOT) or {}).get("id")
             edits = await inbox.edits(conn, page.page_id, bot_id)
             restless = await _restless(conn, now)

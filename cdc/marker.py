@@ -121,6 +121,12 @@ async def changed_entities(conn: Connection, now: Mapping[str, str]) -> tuple[st
     return tuple(name for name, digest in now.items() if before.get(name) != digest)
 
 
+async def unseen_entities(conn: Connection, now: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the entities that were not streamed until this start: nobody saw what happened to their rows."""
+    before = await settings.get(conn, FINGERPRINTS) or {}
+    return tuple(name for name in now if name not in before)
+
+
 async def remember(conn: Connection, now: Mapping[str, str]) -> None:
     """Store what the entities look like at this start."""
     await settings.put(conn, FINGERPRINTS, dict(now))

@@ -43,6 +43,7 @@ class Situation:
     direction: str
     participant_id: str | None
     row: Row | None = None
+    hashes: bytes = b""             # of the row's columns, see state.stamps
     left: Absorbed | None = None    # the page was looked at, and this is left to do
 
     @property
@@ -118,7 +119,7 @@ class Reader:
             situations.append(
                 Situation(
                     claim, entity, ours, link, read.visible, direction,
-                    _participant(entity, claim.system_id, read), read.row,
+                    _participant(entity, claim.system_id, read), read.row, read.hashes,
                 )
             )
         return tuple(situations)

@@ -17,7 +17,7 @@ from cdc.recording import Recorder
 from sinks.base import Page, PageSink
 from sinks.mapping.entities import field_of
 from sinks.mapping.likeness import alike
-from state import audit, links, lookups, settings, work
+from state import audit, links, lookups, settings, stamps, work
 from state.changes import Absent, PageId, Priority, Reason
 from state.database import Connection, Pool
 from state.links import PageState, Settled
@@ -85,6 +85,7 @@ class Settling:
                 await lookups.lock_targets(conn, waiting)
                 await work.hold(conn, claim)
                 await links.settle(conn, entity.table, claim.system_id, settled)
+                await seed_stamp(conn, now)
                 await self._line(conn, now, page_id, action, properties, page)
                 await lookups.wait_for(conn, claim.key, waiting)
                 if edited or theirs:
@@ -130,6 +131,12 @@ class Settling:
         for key, refusal in plan.put_back.items():
             await recorder.put_back(key, refusal, plan.values[key])
         await recorder.queue_explanations()
+
+
+async def seed_stamp(conn: Connection, now: Situation) -> None:
+    """Keep what the row looked like, so that a change of a column that is not mapped can be told from one that is."""
+    if now.row is not None and now.hashes:
+        await stamps.seed(conn, now.entity.name, {now.claim.system_id: now.hashes})
 
 
 def _arrived(now: Situation, key: str, value: Json, page: Page) -> bool:
