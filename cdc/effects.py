@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -15,7 +16,7 @@ from sinks.base import OutcomeUnknown, Page, PageGone, PageSink
 from sinks.mapping.entities import columns_of
 from state import audit, links, lookups, stamps, work
 from state.changes import ABSENT, PageId, Priority
-from state.database import Pool
+from state.database import Connection, Pool
 from state.errors import PoisonError, SyncError, TransientError
 from state.links import PageState
 from state.merge import Base, Pair, observed
@@ -96,8 +97,7 @@ class Effects:
         key = now.claim.key
         group = await self._holding.group(now.entity, key, now.link)
         async with self._pool.connection() as conn, conn.transaction():
-            stamp = (await stamps.load(conn, now.entity.name, columns_of(now.entity), [key.system_id])).get(key.system_id)
-            deleted_at = stamp.deleted_at if stamp is not None and stamp.deleted_at is not None else now.claim.marked_at
+            deleted_at = await _deleted_at(conn, now)
             await self._queue.renew(now.claim, conn)
             if not await self._holding.allows(conn, now.entity, key, plan.page_id, group, deleted_at):
                 await work.finish(conn, [now.claim])
@@ -229,6 +229,14 @@ class Effects:
 
 class DatabaseTrashed(TransientError):
     """The database around the page is in the trash: the entity waits until it is restored."""
+
+
+async def _deleted_at(conn: Connection, now: Situation) -> datetime:
+    """Return when the row was deleted: the commit's time, else that of the mark."""
+    system_id = now.claim.system_id
+    found = await stamps.load(conn, now.entity.name, columns_of(now.entity), [system_id])
+    deleted_at = found[system_id].deleted_at if system_id in found else None
+    return deleted_at if deleted_at is not None else now.claim.marked_at
 
 
 def _seen_ours(page: Page) -> Base:
