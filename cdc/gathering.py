@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from cdc.fanout import looked_up_by
+from cdc.reconcile.fanout import looked_up_by
 from cdc.replication.frames import Frame, XLogData
 from cdc.replication.port import Begin, Commit, Decoder, Kind, LogicalMessage, RowChange, Truncate
 from sinks.mapable.writeback import WRITE_BACK

@@ -15,7 +15,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from cdc import cluster, marker
+from cdc import cluster
 from cdc.app import (
     Parts,
     adoption_of,
@@ -30,14 +30,15 @@ from cdc.app import (
 from cdc.capture import Capture
 from cdc.gathering import Gathering, tables
 from cdc.leadership import Leadership, LeadershipLost, LockConnection
-from cdc.reconcile import Reconciler
+from cdc.operate import marker
+from cdc.operate.retention import Retention
+from cdc.reconcile.loop import Reconciler
 from cdc.replication import slot as slots
 from cdc.replication import wal2json
 from cdc.replication.faults import SlotGone
 from cdc.replication.stream import ReplicationStream
-from cdc.retention import Retention
-from cdc.schema_watch import SchemaWatch
 from cdc.tasks import attempt, end
+from cdc.watch.schema import SchemaWatch
 from sinks.mapping.entities import ENTITIES
 from state import stamps, work
 from state.database import readable
