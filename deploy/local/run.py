@@ -44,10 +44,10 @@ MapAble <-> Notion demo. Invented people only; nothing leaves this machine.
              {notion}/sandbox/pages?database=Participants)
   Service    {service}/readyz and {service}/metrics
 
-Change a row in another terminal, and look at the page:
+Change a row in another terminal, and look at its page (with a browser or curl):
 
   make psql SQL="update \\"User\\" set name = 'Amelia Nguyen' where id = '{first}'"
-  curl -s '{notion}/sandbox/pages?database=Participants&where=Participant%20ID={first}'
+  {notion}/sandbox/pages?database=Participants&where=Participant%20ID={first}
 
   make status      where the sync stands
   Ctrl-C           stops all of it; the data stays until `make clean`

@@ -186,7 +186,7 @@ async def test_parked_rows_are_listed_and_the_next_backfill_tries_them_again(des
     assert json.loads(ended.out) == {
         "parked": [
             {"entity": "participant", "systemId": "c005", "reason": "notion_validation_error",
-             "message": "Notion answered 400 validation_error"},
+             "message": "Notion answered 400 validation_error", "attempts": 1},
         ],
     }
     assert desk.pages("Participants") == 11
