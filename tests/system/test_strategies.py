@@ -46,7 +46,8 @@ OURS: Final = """update "Risk" set title = 'MapAble''s' where id = any (%(ids)s)
 UNTOUCHED: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - the column has no zone
 ALL_SAID: Final = "select not exists (select from notion_sync.explanation where state = 'waiting')"
 LINES: Final = """
-select action, detail, actor from notion_sync.audit_log where system_id = %(id)s and action not in ('page.created', 'comment.written')
+select action, detail, actor from notion_sync.audit_log
+where system_id = %(id)s and action not in ('page.created', 'comment.written')
 order by id
 """
 
