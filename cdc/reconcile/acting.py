@@ -9,6 +9,7 @@ from cdc.reconcile.effects import Effects
 from cdc.reconcile.meeting import Meeting
 from cdc.reconcile.plan import (
     Create,
+    Forget,
     Later,
     Look,
     Nothing,
@@ -29,6 +30,7 @@ from state.changes import PageId, Priority
 from state.errors import PoisonError
 from state.work import WorkQueue
 
+REFUSED: Final = "notion_validation_error"
 STALE_AFTER_S: Final = 0.05
 """What was read longer ago than this before its turn came is read again."""
 
@@ -70,6 +72,9 @@ class Acting:
             case Later(wait_s):
                 await self._returning.release(now.claim, wait_s, hold_marks=True)
                 return "later"
+            case Forget() as plan:
+                await self._effects.forget(now, plan)
+                return "left_behind"
             case NotVisible():
                 await self._returning.release(now.claim, not_visible_wait_s(now.claim))
                 return "not_visible"
@@ -148,6 +153,12 @@ class Acting:
         except PageGone:
             await self._gone(now)
             return "unlinked"
+        except PoisonError as error:
+            # the properties of another database have other ids
+            refused = error.reason == REFUSED and isinstance(now.plan, Update)
+            if refused and await self._effects.find_out_moved(now):
+                return "unlinked"
+            raise
         return await self.act(now)
 
     async def _gone(self, now: Situation) -> None:

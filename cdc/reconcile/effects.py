@@ -9,13 +9,13 @@ import structlog
 
 from cdc.reconcile.delivery import deliver
 from cdc.reconcile.holding import Holding
-from cdc.reconcile.plan import Create, Resolve, Restore, Settle, Trash, Update
+from cdc.reconcile.plan import GONE, MOVED, TRASHED, Create, Forget, Resolve, Restore, Settle, Trash, Update
 from cdc.reconcile.reading import Reader, Situation
 from cdc.reconcile.settling import Settling, edited_of
 from sinks.base import OutcomeUnknown, Page, PageGone, PageSink
 from sinks.mapping.entities import columns_of
 from state import audit, links, lookups, stamps, work
-from state.changes import ABSENT, PageId, Priority
+from state.changes import ABSENT, PageId, Priority, Reason
 from state.database import Connection, Pool
 from state.errors import PoisonError, SyncError, TransientError
 from state.links import PageState
@@ -25,9 +25,6 @@ from state.work import WorkQueue
 log = structlog.get_logger(__name__)
 
 SYSTEM_ID: Final = "systemId"
-GONE: Final = "gone"            # purged, or no longer shared: the two look alike
-TRASHED: Final = "trashed_by_person"
-MOVED: Final = "moved"
 LOOKUP_FIRST_S: Final = 1.0
 LOOKUP_LONGEST_S: Final = 10.0
 
@@ -185,6 +182,19 @@ class Effects:
                 log.warning("page.unlinked", entity=now.entity.name, why=because)
             await work.finish(conn, [now.claim])
 
+    async def forget(self, now: Situation, plan: Forget) -> None:
+        """Leave a tombstone of a row whose page is out of our reach. Should the page be back already, that is told."""
+        async with self._pool.connection() as conn, conn.transaction():
+            await work.hold(conn, now.claim)
+            await links.set_state(conn, now.entity.table, now.claim.system_id, PageState.TRASHED)
+            await audit.append(
+                conn, audit.Entry("page.left_behind", now.claim.key, now.participant_id, plan.page_id)
+            )
+            if now.claim.reasons & Reason.THEIRS:
+                await work.release(conn, now.claim, wait_s=0, counts=False)
+            else:
+                await work.finish(conn, [now.claim])
+
     async def gone(self, now: Situation) -> None:
         """Notion knows no such page, though it knows the database: it was purged, or is not shared by itself.
 
@@ -215,6 +225,17 @@ class Effects:
             await self.unlink(now, page_id, TRASHED)
             return
         raise DatabaseTrashed(f"the database {now.entity.title} is in Notion's trash")
+
+    async def find_out_moved(self, now: Situation) -> bool:
+        """Notion refused a write: whether that is because the page is in its place no more. It is unlinked then."""
+        page_id = now.link.page_id if now.link is not None else None
+        assert page_id is not None
+        async with self._sink.turn(Priority(now.claim.priority)):
+            page = await self._sink.read(now.entity, page_id)
+        if self._sink.holds(now.entity, page):
+            return False
+        await self.unlink(now, page_id, MOVED)
+        return True
 
     async def _forget_intent(self, now: Situation) -> None:
         async with self._pool.connection() as conn:

@@ -11,9 +11,10 @@ from typing import Final
 
 from cdc.reconcile import crossing
 from cdc.reconcile.absorbing import Absorber, update_of
-from cdc.reconcile.effects import MOVED, TRASHED, Effects
+from cdc.reconcile.effects import Effects
 from cdc.reconcile.facts import Facts, Gatherer
 from cdc.reconcile.merging import Merged, merge
+from cdc.reconcile.plan import MOVED, TRASHED
 from cdc.reconcile.reading import Absorbed, Situation
 from cdc.watch.schema import SchemaWatch
 from sinks.base import Page, PageSink

@@ -15,6 +15,11 @@ from state.changes import Absent, Key, PageId, Reason
 from state.links import Link, PageState
 from state.merge import Base, Json, agreed, changed
 
+GONE: Final = "gone"            # purged, or no longer shared: the two look alike
+TRASHED: Final = "trashed_by_person"
+MOVED: Final = "moved"
+TAKEN_AWAY: Final = frozenset({GONE, TRASHED, MOVED})
+"""Why a page is unlinked though nobody decided that it should stand for itself."""
 FIRST_INTERVAL_S: Final = 1.0
 LONGEST_INTERVAL_S: Final = 60.0
 
@@ -112,6 +117,13 @@ class Restore:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """The row is gone, and its page was taken away before: only the ids are kept."""
+
+    page_id: PageId
+
+
+@dataclass(frozen=True, slots=True)
 class Park:
     """A person must decide."""
 
@@ -119,7 +131,7 @@ class Park:
     message: str
 
 
-Plan = Nothing | NotVisible | Later | Settle | Create | Resolve | Look | Update | Trash | Restore | Park
+Plan = Nothing | NotVisible | Later | Settle | Create | Resolve | Look | Update | Trash | Restore | Forget | Park
 
 
 def ours_of(
@@ -178,6 +190,8 @@ def decide(
     state = link.state if link is not None else None
     if link is not None and link.page_id is not None:
         if state == PageState.UNLINKED:
+            if ours is None and direction != "from_notion" and link.unlinked_because in TAKEN_AWAY:
+                return Forget(link.page_id)
             return _unlinked(link.page_id, reasons)
         if direction == "from_notion" or (state == PageState.TRASHED and ours is None):
             return Look(link.page_id) if reasons & Reason.THEIRS else Nothing()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from cdc.reconcile.plan import (
     FIRST_INTERVAL_S,
     LONGEST_INTERVAL_S,
+    TAKEN_AWAY,
     Create,
+    Forget,
     Later,
     Nothing,
     NotVisible,
@@ -34,7 +37,7 @@ from cdc.reconcile.plan import (
 )
 from sinks.mapping.entities import by_name
 from sinks.mapping.model import LeftOut, Reference, Rendered
-from state.changes import ABSENT, Key, PageId
+from state.changes import ABSENT, Key, PageId, Reason
 from state.links import Link, PageState
 from state.merge import Base, Json, Pair, base_to_json
 
@@ -143,6 +146,20 @@ def test_from_notion_nothing_is_ever_written_to_notion(known: str, row: str) -> 
 @pytest.mark.parametrize(("known", "row"), TABLE, ids=lambda name: str(name))
 def test_before_the_marking_transaction_is_visible_nothing_is_decided(known: str, row: str, direction: str) -> None:
     assert decide(ROWS[row], LINKS[known], visible=False, direction=direction) == NotVisible()
+
+
+@pytest.mark.parametrize("because", sorted(TAKEN_AWAY))
+@pytest.mark.parametrize("reasons", [Reason.OURS, Reason.THEIRS, Reason.RESTORE])
+def test_of_a_page_that_was_taken_away_only_ids_are_kept_when_its_row_goes(because: str, reasons: Reason) -> None:
+    away = replace(link(PageState.UNLINKED), unlinked_because=because)
+
+    assert decide(None, away, visible=True, direction="both", reasons=reasons) == Forget(PAGE)
+
+
+def test_a_page_that_a_person_chose_to_keep_stays_as_it_is() -> None:
+    kept = replace(link(PageState.UNLINKED), unlinked_because="delete_rejected")
+
+    assert decide(None, kept, visible=True, direction="both") == Nothing()
 
 
 def test_an_entity_that_was_once_read_only_is_written_again_when_that_is_lifted() -> None:
