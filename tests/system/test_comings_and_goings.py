@@ -28,7 +28,9 @@ select "pageState" = %(state)s from notion_sync."NotionSyncMapping" where "syste
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(scene_dsn: str) -> AsyncIterator[Scene]:
     """A service that webhooks tell of what happens to pages, with an operator."""
-    async with staged(scene_dsn, ADMIN_TOKEN=ADMIN, NOTION_CREATE_LOOKUP_SECONDS="0.3", NOTION_REVERT_GRACE_SECONDS="0.1") as scene:
+    async with staged(
+        scene_dsn, ADMIN_TOKEN=ADMIN, NOTION_CREATE_LOOKUP_SECONDS="0.3", NOTION_REVERT_GRACE_SECONDS="0.1"
+    ) as scene:
         await subscribe(scene)
         yield scene
 
