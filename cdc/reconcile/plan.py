@@ -220,12 +220,15 @@ def _unlinked(page_id: PageId, reasons: Reason) -> Plan:
 def _compare(ours: Ours, link: Link, page_id: PageId, reasons: Reason) -> Plan:
     base = agreed(link.base, ours.values)
     values = changed(ours.values, base)
-    # a write whose answer was lost, an edit that waits to be put back, an edit that would be overwritten unseen
-    if reasons & Reason.THEIRS or link.pushing or link.refused or values.keys() & ours.shared:
+    # a write whose answer was lost, an edit that waits to be put back
+    if reasons & Reason.THEIRS or link.pushing or link.refused:
         return Look(page_id)
     if values:
         wait_s = cooling_s(link)
-        return Later(wait_s) if wait_s > 0 else Update(page_id, values, base)
+        if wait_s > 0:
+            return Later(wait_s)
+        # an edit that would be overwritten unseen
+        return Look(page_id) if values.keys() & ours.shared else Update(page_id, values, base)
     if base != link.base or dict(ours.left_out) != dict(link.left_out):
         return Settle(base)
     if not ours.waiting <= link.waits_of(ours.entity):
