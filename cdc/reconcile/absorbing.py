@@ -85,7 +85,8 @@ class Absorber:
             elif pulled.column in written.refused:
                 _undo(now, merged, key)
                 name = field_of(now.entity, key).name
-                merged.refused[key] = Refusal(pulled.theirs, f"{name}: {written.refused[pulled.column]}")
+                refusals = merged.left_as_is if now.direction == "from_notion" else merged.refused
+                refusals[key] = Refusal(pulled.theirs, f"{name}: {written.refused[pulled.column]}")
         return written.missing or bool(written.stale)
 
     def _due(self, link: Link, merged: Merged, refused: Mapping[str, Any]) -> dict[str, Refusal]:
@@ -141,7 +142,7 @@ def _undo(now: Situation, merged: Merged, key: str) -> None:
 def _refused(link: Link, merged: Merged) -> dict[str, Any]:
     """Return what is refused by now; a value that was refused before keeps the time of that."""
     entries: dict[str, Any] = {}
-    for key, refusal in {**merged.unshowable, **merged.refused}.items():
+    for key, refusal in {**merged.left_as_is, **merged.refused}.items():
         before = link.refused.get(key)
         same = before is not None and before["value"] == refusal.theirs and before["reason"] == refusal.reason
         since = before["since"] if before is not None and same else link.read_at.isoformat()
