@@ -41,7 +41,7 @@ class Absorber:
         assert now.link is not None
         async with self._pool.connection() as conn, conn.transaction():
             # MapAble's row before anything of the sidecar: capture and we lock in the same order
-            again = await self._write_row(conn, now, merged)
+            again = await self._write_row(conn, now, merged, facts)
             refused = _refused(now.link, merged)
             due = self._due(now.link, merged, refused)
             left = {key: entry for key, entry in refused.items() if key not in due}
@@ -72,7 +72,7 @@ class Absorber:
             await recorder.queue_explanations()
         return Absorbed(update, wait_s, left, written)
 
-    async def _write_row(self, conn: Connection, now: Situation, merged: Merged) -> bool:
+    async def _write_row(self, conn: Connection, now: Situation, merged: Merged, facts: Facts) -> bool:
         """Write people's values to the row; what it did not take leaves the merge. True: look at the key again."""
         if not merged.pull:
             return False
@@ -83,10 +83,14 @@ class Absorber:
             if written.missing or pulled.column in written.stale:
                 _undo(now, merged, key)
             elif pulled.column in written.refused:
+                decided = key in merged.closed
                 _undo(now, merged, key)
-                name = field_of(now.entity, key).name
+                reason = f"{field_of(now.entity, key).name}: {written.refused[pulled.column]}"
+                if decided:
+                    merged.choose_again(key, facts.conflicts[key], reason)
+                    continue
                 refusals = merged.left_as_is if now.direction == "from_notion" else merged.refused
-                refusals[key] = Refusal(pulled.theirs, f"{name}: {written.refused[pulled.column]}")
+                refusals[key] = Refusal(pulled.theirs, reason)
         return written.missing or bool(written.stale)
 
     def _due(self, link: Link, merged: Merged, refused: Mapping[str, Any]) -> dict[str, Refusal]:
@@ -121,6 +125,8 @@ class Absorber:
             await recorder.decided(key, clash, facts.edited_by)
         for key, clash in merged.frozen.items():
             await recorder.frozen(key, clash, facts)
+        for key, reason in merged.unfit.items():
+            await recorder.line("conflict.undecided", (key,), {"reason": reason})
         for key, status in merged.closed.items():
             await recorder.closed(key, status, facts)
         for key, entry in refused.items():

@@ -31,6 +31,8 @@ class OpenConflict(Protocol):
     """A conflict that is open, or that a person has just decided."""
 
     @property
+    def base(self) -> Json: ...
+    @property
     def mapable(self) -> Json: ...
     @property
     def notion(self) -> Json: ...
@@ -88,6 +90,14 @@ class Merged:
     decided: dict[str, Clash] = field(default_factory=dict)         # the strategy chose
     frozen: dict[str, Clash] = field(default_factory=dict)          # a person has to
     closed: dict[str, Literal["converged", "resolved"]] = field(default_factory=dict)
+    unfit: dict[str, str] = field(default_factory=dict)             # what a person chose can't be done, and why
+
+    def choose_again(self, key: str, conflict: OpenConflict, reason: str) -> None:
+        """Open a conflict again whose decision can't be carried out; the caller takes back what was to be done."""
+        self.closed.pop(key, None)
+        verdict = Verdict(Winner.PERSON, conflict.rule)
+        self.frozen[key] = Clash(conflict.base, conflict.mapable, conflict.notion, verdict)
+        self.unfit[key] = reason
 
 
 def merge(
@@ -186,10 +196,12 @@ class _Merge:
                 self.merged.closed[key] = "resolved"
                 return
             value = conflict.value if conflict.choice == "value" else theirs
-            if not isinstance(self._parsed(declared, value), Refused):
+            fit = self._parsed(declared, value)
+            if not isinstance(fit, Refused):
                 self._pull(declared, ours, value, shown=theirs)
                 self.merged.closed[key] = "resolved"
                 return
+            self.merged.unfit[key] = fit.reason
         self._freeze(declared, ours, theirs, conflict.rule)
 
     def _keep_ours(self, declared: Field, ours: Json, theirs: Json) -> None:
@@ -268,10 +280,7 @@ def _hold_rules(entity: Entity, row: Row, base: Base, rules: Rules, merged: Merg
             merged.base.pop(key)
             if key in base:
                 merged.base[key] = base[key]
-            if merged.closed.pop(key, None) is not None:
-                # what a person chose can't be done: it is theirs to choose again
-                conflict = rules.conflicts[key]
-                clash = Clash(None, conflict.mapable, conflict.notion, Verdict(Winner.PERSON, conflict.rule))
-                merged.frozen[key] = clash
+            if key in merged.closed:
+                merged.choose_again(key, rules.conflicts[key], reason)
             else:
                 merged.refused[key] = Refusal(pulled.theirs, reason)
