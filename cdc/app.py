@@ -9,31 +9,31 @@ from dataclasses import dataclass
 import psycopg
 import structlog
 
-from cdc.absorbing import Absorber
-from cdc.acting import Acting
-from cdc.adoption import Adoption
 from cdc.config import Settings
-from cdc.effects import Effects
-from cdc.explaining import Explaining
-from cdc.facts import Gatherer
-from cdc.fanout import Fanout
-from cdc.holding import Holding
 from cdc.leadership import Leadership
-from cdc.looking import Looks
-from cdc.marker import Marker
-from cdc.meeting import Meeting
 from cdc.metrics import Metrics
-from cdc.newcomers import Newcomers
-from cdc.pausing import Paused
-from cdc.polling import Polling
-from cdc.reading import Reader
-from cdc.reconcile import Reconciler
+from cdc.operate.explaining import Explaining
+from cdc.operate.marker import Marker
+from cdc.reconcile.absorbing import Absorber
+from cdc.reconcile.acting import Acting
+from cdc.reconcile.effects import Effects
+from cdc.reconcile.facts import Gatherer
+from cdc.reconcile.fanout import Fanout
+from cdc.reconcile.holding import Holding
+from cdc.reconcile.loop import Reconciler
+from cdc.reconcile.meeting import Meeting
+from cdc.reconcile.reading import Reader
+from cdc.reconcile.returning import Returning
+from cdc.reconcile.settling import Settling
 from cdc.refusals import refused
-from cdc.returning import Returning
-from cdc.schema_watch import SchemaWatch
-from cdc.settling import Settling
-from cdc.strays import Strays
-from cdc.sweep import Sweeping
+from cdc.watch.adoption import Adoption
+from cdc.watch.looking import Looks
+from cdc.watch.newcomers import Newcomers
+from cdc.watch.pausing import Paused
+from cdc.watch.polling import Polling
+from cdc.watch.schema import SchemaWatch
+from cdc.watch.strays import Strays
+from cdc.watch.sweep import Sweeping
 from sinks.base import SinkUnavailable
 from sinks.mapable.rowmaking import RowMaker
 from sinks.mapable.rows import Rows, adapt

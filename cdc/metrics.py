@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from cdc.noticing import Noticed
+from cdc.watch.noticing import Noticed
 from state.looks import Sweep
 from state.work import Claim
 

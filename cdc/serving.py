@@ -10,13 +10,13 @@ import psycopg
 import structlog
 
 from cdc import app
+from cdc.cli.terminal import err, on_stop_signals
 from cdc.config import Settings
+from cdc.operate.status import status_of
 from cdc.refusals import refused
 from cdc.replication import slot as slots
 from cdc.replication.faults import SlotBusy
-from cdc.status import status_of
 from cdc.supervisor import Supervisor
-from cdc.terminal import err, on_stop_signals
 from cdc.web.application import serving
 from cdc.web.health import Probes, Render
 from cdc.web.site import site

@@ -15,7 +15,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from cdc import cluster, marker
+from cdc import cluster
 from cdc.app import (
     Parts,
     adoption_of,
@@ -27,16 +27,20 @@ from cdc.app import (
     sink_of,
     sweeping_of,
 )
-from cdc.capture import Capture, Gathering, tables
+from cdc.capture import Capture
+from cdc.gathering import Gathering, tables
 from cdc.leadership import Leadership, LeadershipLost, LockConnection
-from cdc.reconcile import Reconciler
+from cdc.operate import marker
+from cdc.operate.retention import Retention
+from cdc.reconcile.loop import Reconciler
 from cdc.replication import slot as slots
 from cdc.replication import wal2json
 from cdc.replication.faults import SlotGone
 from cdc.replication.stream import ReplicationStream
-from cdc.retention import Retention
-from cdc.schema_watch import SchemaWatch
 from cdc.tasks import attempt, end
+from cdc.watch.schema import SchemaWatch
+from sinks.mapping.entities import ENTITIES
+from state import stamps, work
 from state.database import readable
 from state.errors import FatalError, SyncError, TransientError
 
@@ -189,6 +193,7 @@ class Supervisor:
             capture = Capture(
                 self._parts.pool, settings.replication_slot, gathering,
                 on_marked=on_marked, observer=self._parts.metrics.captured,
+                per_column=settings.notion_conflict_strategy == "timestamp-based",
             )
             await capture.run(stream)
 
@@ -210,6 +215,9 @@ class Supervisor:
                     await self._mark_all()
                 return
             await marker.set_due(conn, is_due=True)
+            # what happened since the last slot was not seen: when a row was changed is not known any more
+            await stamps.forget(conn, [entity.name for entity in ENTITIES])
+            await work.forget_position(conn, settings.replication_slot)
             if found is not None:
                 log.error("slot.lost", slot=settings.replication_slot, hint="Raise max_slot_wal_keep_size.")
                 await slots.drop(conn, settings.replication_slot)
@@ -239,6 +247,7 @@ class Supervisor:
         async with self._parts.pool.connection() as conn:
             await marker.turn(conn, settings.entities, directions)
             changed = await marker.changed_entities(conn, now)
+            await stamps.forget(conn, await marker.unseen_entities(conn, now))
         await self._parts.marker.start([entity for entity in settings.entities if entity.name in changed])
         async with self._parts.pool.connection() as conn:
             await marker.remember(conn, now)

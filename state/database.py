@@ -28,6 +28,8 @@ def conninfo(
     settings = {
         "search_path": f'"{quoted}",pg_catalog',
         "timezone": "UTC",
+        # a row's values are hashed as the log prints them, whatever the role or the database prefers
+        "datestyle": "ISO",
         "statement_timeout": f"{int(statement_timeout_s * 1000)}ms",
         "lock_timeout": f"{int(statement_timeout_s * 500)}ms",
         "idle_in_transaction_session_timeout": "60s",

@@ -40,6 +40,7 @@ class Begin(msgspec.Struct, frozen=True, gc=False):
 
     xid: int
     commit_lsn: Lsn
+    committed_at: datetime
 
 
 class Commit(msgspec.Struct, frozen=True, gc=False):

@@ -37,6 +37,7 @@ class _Column(msgspec.Struct, gc=False):
 class _Begin(msgspec.Struct, tag_field="action", tag="B", gc=False):
     xid: int
     lsn: str
+    timestamp: str
 
 
 class _Commit(msgspec.Struct, tag_field="action", tag="C", gc=False):
@@ -106,7 +107,7 @@ class Decoder:
     def _decode(self, payload: bytes) -> Event | None:
         frame = _frames.decode(payload)
         if isinstance(frame, _Begin):
-            return Begin(frame.xid, parse_lsn(frame.lsn))
+            return Begin(frame.xid, parse_lsn(frame.lsn), _instant(frame.timestamp))
         if isinstance(frame, _Commit):
             return Commit(frame.xid, parse_lsn(frame.lsn), parse_lsn(frame.nextlsn), _instant(frame.timestamp))
         if isinstance(frame, _Message):

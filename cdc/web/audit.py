@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from cdc.records import line_as_json
+from cdc.operate.records import line_as_json
 from cdc.web import queries
 from cdc.web.answers import Refusal
 from cdc.web.application import Routes

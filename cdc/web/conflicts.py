@@ -9,8 +9,8 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
-from cdc.orders import Declined, Orders
-from cdc.records import conflict_as_json
+from cdc.operate.orders import Declined, Orders
+from cdc.operate.records import conflict_as_json
 from cdc.web import queries
 from cdc.web.answers import Refusal
 from cdc.web.application import Routes

@@ -7,8 +7,8 @@ from typing import Final
 
 from aiohttp import web
 
-from cdc import holding
-from cdc.deletes_view import deletion_as_json
+from cdc.cli.deletes_view import deletion_as_json
+from cdc.reconcile import holding
 from cdc.web.selection import Unreadable, listing_of, refused, selection_of
 from sinks.mapping.entities import ENTITIES
 from state import deletions

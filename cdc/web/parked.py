@@ -7,8 +7,8 @@ from typing import Final
 
 from aiohttp import web
 
-from cdc import parking as actions
-from cdc.fanout import LOOKUP_KINDS
+from cdc.operate import parking as actions
+from cdc.reconcile.fanout import LOOKUP_KINDS
 from cdc.web.selection import Unreadable, listing_of, refused, selection_of
 from sinks.mapping.entities import ENTITIES
 from state import parking

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from cdc.orders import ID_LENGTH
+from cdc.operate.orders import ID_LENGTH
 from cdc.web.answers import Refusal
 
 MOST: Final = 1_000

@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from cdc.app import Parts
-from cdc.orders import Orders
-from cdc.overview import overview_of
+from cdc.operate.orders import Orders
+from cdc.operate.overview import overview_of
 from cdc.web import deletes, parked
 from cdc.web.application import Routes, application
 from cdc.web.audit import Audit

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from cdc.orders import Declined, Orders, Why, check_id
+from cdc.operate.orders import Declined, Orders, Why, check_id
 from cdc.web import queries
 from cdc.web.answers import Refusal
 from cdc.web.application import Routes

@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
-from cdc import inbound
+from cdc.watch import inbound
 from cdc.web.answers import Refusal
 from cdc.web.application import Routes
 from cdc.web.bodies import raw_body, require_json

@@ -22,6 +22,7 @@ from sinks.mapping.model import Entity, Field, Lookup, LookupVia, Row
 from state.changes import Key
 from state.database import Connection, Pool, readable
 from state.errors import TransientError
+from state.stamping import NULL, SIZE, Layout
 
 SCHEMA_CHANGED: Final = ("42703", "42P01", "42501", "42804", "3F000")
 """Column or table missing, forbidden or of another type: the entity pauses, it is not the row's fault."""
@@ -44,6 +45,7 @@ class Read:
     row: Row | None
     visible: bool
     shown: Mapping[Key, str | None]
+    hashes: bytes = b""     # of the mapped columns as they stood, to be compared with the log (`state.stamps.seed`)
 
 
 class _TextOutsideRange(TimestampLoader):
@@ -217,10 +219,12 @@ class Rows:
             ]
         return sql.SQL(
             "select k.id as key,"
-            " pg_visible_in_snapshot(coalesce(k.xid::xid8, '3'::xid8), pg_current_snapshot()) as visible, {columns}"
+            " pg_visible_in_snapshot(coalesce(k.xid::xid8, '3'::xid8), pg_current_snapshot()) as visible,"
+            " {hashes} as hashes, {columns}"
             " from unnest(%(ids)s::text[], %(xids)s::text[]) as k (id, xid)"
             " left join {table} r on r.id = k.id {joins}"
         ).format(
+            hashes=_hashes(entity),
             columns=sql.SQL(", ").join(columns),
             table=sql.Identifier(self._schema, entity.table),
             joins=sql.SQL(" ").join(joins),
@@ -245,6 +249,21 @@ def _member(entity: Entity) -> sql.Composable:
     return sql.SQL("and {} = {}").format(sql.Identifier(entity.member.column), sql.Literal(entity.member.value))
 
 
+def _hashes(entity: Entity) -> sql.Composable:
+    """Return the SQL for what `Layout.hashes` says of a row of the log."""
+    layout = Layout.of(columns_of(entity))
+    of_column = sql.SQL("coalesce(substr(sha256(convert_to(r.{column}::text, 'UTF8')), 1, {size}), {null})")
+    return sql.SQL(" || ").join(
+        [
+            sql.Literal(layout.tag),
+            *(
+                of_column.format(column=sql.Identifier(column), size=sql.Literal(SIZE), null=sql.Literal(NULL))
+                for column in layout.columns
+            ),
+        ]
+    )
+
+
 def _alias(field: Field, column: str) -> str:
     return f"{LOOKUP_PREFIX}{field.key}.{column}"
 
@@ -264,4 +283,4 @@ def _read(entity: Entity, row: Mapping[str, Any]) -> Read:
             shown[Key(LookupVia.WORKER.value, str(row[source.column]))] = user_id
         if person is not None:
             shown[Key(LookupVia.USER.value, str(user_id))] = shown_name(*person)
-    return Read(found, bool(row["visible"]), shown)
+    return Read(found, bool(row["visible"]), shown, row["hashes"])

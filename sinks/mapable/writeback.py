@@ -20,8 +20,9 @@ from sinks.mapping.parsing import ColumnValue
 from state.database import Connection
 
 MESSAGE_PREFIX: Final = "mapable_cdc"
+WRITE_BACK: Final = "write-back"
 # First in the transaction: capture knows by it that these changes are ours, and takes no time from them
-ANNOUNCE: Final[LiteralString] = "select pg_logical_emit_message(true, %(prefix)s, 'write-back')"
+ANNOUNCE: Final[LiteralString] = "select pg_logical_emit_message(true, %(prefix)s, %(content)s)"
 LOCK_WAIT: Final[LiteralString] = "select set_config('lock_timeout', %(wait)s, true)"
 LOCK_WAIT_MS: Final = 500
 
@@ -53,7 +54,7 @@ class WriteBack:
         holds the row, SourceChanged when a column is not there or may not be written.
         """
         try:
-            await conn.execute(ANNOUNCE, {"prefix": MESSAGE_PREFIX})
+            await conn.execute(ANNOUNCE, {"prefix": MESSAGE_PREFIX, "content": WRITE_BACK})
             await conn.execute(LOCK_WAIT, {"wait": f"{LOCK_WAIT_MS}ms"})
             now = await self._locked(conn, entity, system_id, tuple(changes))
             if now is None:

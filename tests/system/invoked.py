@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 from click.testing import CliRunner
 
-from cdc.cli import main
+from cdc.cli.main import main
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from cdc.cli.terminal import Failed, Stuck, WrongUsage, run
 from cdc.refusals import refused
-from cdc.terminal import Failed, Stuck, WrongUsage, run
 from sinks.base import SinkUnavailable
 from sinks.notion.discovery import WrongSetting
 from sinks.notion.failures import NotionOutage

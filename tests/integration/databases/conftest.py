@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cdc.pausing import Paused
-from cdc.schema_watch import SchemaWatch
+from cdc.watch.pausing import Paused
+from cdc.watch.schema import SchemaWatch
 from deploy.local.server import PostgresServer
 from deploy.sandbox.server import Sandbox
 from sinks.mapping.entities import ENTITIES

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 from psycopg.rows import dict_row
 
-from cdc.adoption import Adoption
-from cdc.looking import Looks
-from cdc.marker import Marker
-from cdc.newcomers import Newcomers
-from cdc.strays import Strays
-from cdc.sweep import Sweeping
+from cdc.operate.marker import Marker
+from cdc.watch.adoption import Adoption
+from cdc.watch.looking import Looks
+from cdc.watch.newcomers import Newcomers
+from cdc.watch.strays import Strays
+from cdc.watch.sweep import Sweeping
 from deploy.sandbox.server import Sandbox
 from sinks.mapable.rowmaking import RowMaker
 from sinks.mapable.rows import Rows, adapt

@@ -218,7 +218,7 @@ async def test_a_page_that_nobody_linked_is_marked_until_it_was_judged_and_again
 
 
 async def flagged(stage: Stage, sink: NotionSink, page_id: str) -> None:
-    from cdc.comparing import facts_of
+    from cdc.watch.comparing import facts_of
 
     async with sink.turn(Priority.LIVE):
         _, page = await sink.identify(PageId(page_id))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cdc.explaining import Explaining
+from cdc.operate.explaining import Explaining
 from deploy.sandbox.server import Sandbox
 from sinks.notion.client import NotionClient
 from sinks.notion.comments import NotionComments

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cdc.comparing import as_agreed, differs, facts_of
+from cdc.watch.comparing import as_agreed, differs, facts_of
 from sinks.base import Page
 from state.changes import ABSENT, PageId
 from state.merge import Json, Pair

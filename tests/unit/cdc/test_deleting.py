@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.deleting import WINDOW, gone_with, limit, may_go
+from cdc.reconcile.deleting import WINDOW, gone_with, limit, may_go
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 

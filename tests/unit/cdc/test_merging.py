@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.merging import PING_PONG, Merged, Rules, merge
-from cdc.plan import Ours, ours_of
-from cdc.strategy import Verdict, Winner
+from cdc.reconcile.merging import PING_PONG, Merged, Rules, merge
+from cdc.reconcile.plan import Ours, ours_of
+from cdc.reconcile.strategy import Verdict, Winner
 from sinks.base import Page
 from sinks.mapping.entities import by_name
 from sinks.mapping.instants import naive

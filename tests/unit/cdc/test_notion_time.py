@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.looking import NotionTime
+from cdc.watch.looking import NotionTime
 
 TEN = datetime(2026, 3, 5, 10, 0, tzinfo=UTC)
 

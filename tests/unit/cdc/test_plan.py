@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.plan import (
+from cdc.reconcile.plan import (
     FIRST_INTERVAL_S,
     LONGEST_INTERVAL_S,
     Create,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.strategy import Moment, Times, Winner, verdict
+from cdc.reconcile.strategy import Moment, Times, Winner, verdict
 
 NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

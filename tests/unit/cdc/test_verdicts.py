@@ -6,7 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from cdc.verdicts import COPIED, UNCLAIMED, Adopt, Ask, Flag, Forget, Make, Owner, Trash, Unreadable, Verdict, judge
+from cdc.watch.verdicts import (
+    COPIED,
+    UNCLAIMED,
+    Adopt,
+    Ask,
+    Flag,
+    Forget,
+    Make,
+    Owner,
+    Trash,
+    Unreadable,
+    Verdict,
+    judge,
+)
 from sinks.base import Page
 from state.changes import Key, PageId
 from state.links import PageState

@@ -17,6 +17,7 @@ from cdc.replication.port import Decoder as DecoderPort
 from cdc.replication.wal2json import Decoder, options
 from state.changes import Lsn
 
+NOW = "2026-11-22 10:00:00.1+00"
 CANARY = "CANARY7f3a"
 DECODER: DecoderPort = Decoder({"User": frozenset({"email", "name"})}, "public")
 
@@ -32,7 +33,7 @@ def row(action: str, *, columns: Mapping[str, object] | None = None, identity: M
         for side, values in (("columns", columns), ("identity", identity))
         if values is not None
     }
-    stamp = {"xid": 7, "timestamp": "2026-11-22 10:00:00.1+00", "lsn": "0/10"}
+    stamp = {"xid": 7, "timestamp": NOW, "lsn": "0/10"}
     return frame(action, **stamp, schema=schema, table=table, **parts)
 
 
@@ -43,8 +44,10 @@ WITH_CANARY = row(
 )
 
 
-def test_a_transaction_begins_with_its_commit_position() -> None:
-    assert DECODER.decode(frame("B", xid=7, timestamp="x", lsn="1/A", nextlsn="1/B")) == Begin(7, Lsn(0x1_0000000A))
+def test_a_transaction_begins_with_its_commit_position_and_time() -> None:
+    event = DECODER.decode(frame("B", xid=7, timestamp="2026-11-22 21:00:00+11", lsn="1/A", nextlsn="1/B"))
+
+    assert event == Begin(7, Lsn(0x1_0000000A), datetime(2026, 11, 22, 10, tzinfo=UTC))
 
 
 def test_a_transaction_ends_with_the_position_to_acknowledge_and_its_time_in_utc() -> None:
@@ -167,8 +170,10 @@ def test_arbitrary_bytes_are_refused(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize("payload", [
-    frame(CANARY), frame("I", table=[CANARY], schema="public", columns=[]), frame("B", xid=CANARY, lsn="0/0"),
-    frame("B", xid=1, lsn=CANARY), frame("C", xid=1, lsn="0/1", nextlsn="0/2", timestamp=CANARY),
+    frame(CANARY), frame("I", table=[CANARY], schema="public", columns=[]),
+    frame("B", xid=CANARY, lsn="0/0", timestamp=NOW),
+    frame("B", xid=1, lsn=CANARY, timestamp=NOW), frame("B", xid=1, lsn="0/1", timestamp=CANARY),
+    frame("C", xid=1, lsn="0/1", nextlsn="0/2", timestamp=CANARY),
     row("I", columns={"id": {CANARY: CANARY}}), b'{"action":"M","content":"' + b"[" * 100_000,
     b'{"action":"I","schema":"public","table":"User","columns":' + b"[" * 100_000 + CANARY.encode(),
     row("I", columns={"id": "u1", "email": "@"}).replace(b'"@"', b'"\xff' + CANARY.encode() + b'"'),

@@ -1,0 +1,1 @@
+"""The command line: a module a verb. What is done is elsewhere; here is what can be said, and what is shown."""

@@ -1,0 +1,238 @@
+"""The loop: claim due keys, read both sides, do the one thing that is due, clear. Bounded, and live work first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Final
+
+import psycopg
+import structlog
+
+from cdc.reconcile.acting import Acting
+from cdc.reconcile.fanout import LOOKUP_KINDS, Fanout
+from cdc.reconcile.meeting import Meeting
+from cdc.reconcile.plan import Look
+from cdc.reconcile.reading import Reader, Situation
+from cdc.reconcile.returning import INTERNAL, Observer, Returning, internal, not_visible_wait_s
+from cdc.watch.adoption import Adoption
+from cdc.watch.looking import Looks
+from cdc.watch.pausing import Paused
+from cdc.watch.strays import Strays
+from sinks.base import Page
+from sinks.mapping.model import Entity
+from state import work
+from state.changes import PageId, Priority
+from state.database import Pool, readable
+from state.errors import SyncError, TransientError
+from state.strays import KIND as STRAY
+from state.work import Claim, LeaseLost, WorkQueue
+
+BATCH: Final = 100
+IN_HAND: Final = 400
+IN_HAND_BULK: Final = 48
+"""Backfill holds fewer keys at a time, so that a live change is always claimed at once."""
+BURST: Final = 3
+"""From so many changes on, one query for what was edited lately costs less than a read of each page."""
+IDLE_S: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Reconciler:
+    """Works the queue off. One instance is active per sidecar; leases and fences hold should there be two."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        queue: WorkQueue,
+        reader: Reader,
+        acting: Acting,
+        returning: Returning,
+        fanout: Fanout,
+        strays: Strays,
+        adoption: Adoption,
+        meeting: Meeting,
+        looks: Looks,
+        paused: Paused,
+        entities: Mapping[str, Entity],
+        *,
+        observer: Observer = lambda *_: None,
+    ) -> None:
+        self._pool = pool
+        self._queue = queue
+        self._reader = reader
+        self._acting = acting
+        self._returning = returning
+        self._fanout = fanout
+        self._strays = strays
+        self._adoption = adoption
+        self._meeting = meeting
+        self._looks = looks
+        self._entities = entities
+        self._observer = observer
+        self._wake = asyncio.Event()
+        self._in_hand = 0
+        self._stopping = False
+        self.paused = paused
+
+    def wake(self) -> None:
+        """Say that there may be something due."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Begin nothing new; `run` returns when what is under way has ended."""
+        self._stopping = True
+        self.wake()
+
+    async def run(self) -> None:
+        """Work until cancelled, or stopped: then what is being sent ends and nothing new begins."""
+        async with asyncio.TaskGroup() as tasks:
+            while not self._stopping:
+                self._wake.clear()
+                claims = await self._claim()
+                if not claims:
+                    await self._rest()
+                    continue
+                for name, group in _by_entity(claims).items():
+                    await self._take(tasks, name, group)
+
+    async def _claim(self) -> tuple[Claim, ...]:
+        if self._in_hand >= IN_HAND:
+            return ()
+        lowest = Priority.BACKFILL if self._in_hand < IN_HAND_BULK else Priority.MANUAL
+        return await self._queue.claim(limit=BATCH, lowest=lowest, paused=self.paused.names(self._now_s()))
+
+    async def _rest(self) -> None:
+        """Wait until woken, until the next key is due, or a moment."""
+        due_s = await self._queue.next_due_s(self.paused.names(self._now_s())) if self._in_hand < IN_HAND else None
+        # what is due but was not claimed waits for room, which wakes us
+        wait_s = IDLE_S if due_s is None or due_s <= 0 else min(IDLE_S, due_s)
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _take(self, tasks: asyncio.TaskGroup, name: str, claims: Sequence[Claim]) -> None:
+        """Read a batch of one entity; what needs nothing is cleared at once, the rest gets a task each."""
+        try:
+            if name in LOOKUP_KINDS:
+                unchanged = await self._fanout.unchanged(claims)
+                async with self._pool.connection() as conn:
+                    await work.finish(conn, tuple(unchanged))
+                for claim in claims:
+                    if claim not in unchanged:
+                        self._spawn(tasks, name, self._look_up(claim))
+                return
+            if name == STRAY:
+                for claim in claims:
+                    self._spawn(tasks, name, self._judge(claim))
+                return
+            entity = self._entities.get(name)
+            if entity is None:
+                # switched off: what is marked now is compared again when it is switched on
+                await self._returning.finish(claims)
+                return
+            await self._adoption.ensure(entity)
+            situations = await self._reader.read(entity, claims)
+        except LeaseLost:
+            return
+        except SyncError as error:
+            await self._returning.failed_batch(name, claims, error)
+            return
+        except psycopg.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours that one row meets must not stop the others
+            await self._narrow_down(tasks, name, claims, error)
+            return
+        self.paused.heal(name)
+        quiet = [now for now in situations if now.quiet]
+        await self._returning.finish([now.claim for now in quiet])
+        for now in quiet:
+            self._observer(name, "unchanged", now.claim)
+        await self._spawn_all(tasks, entity, [now for now in situations if not now.quiet])
+
+    async def _spawn_all(self, tasks: asyncio.TaskGroup, entity: Entity, situations: Sequence[Situation]) -> None:
+        """Give each key a task. Many changes at once share one look at what was edited lately in Notion."""
+        burst = [now for now in situations if isinstance(now.plan, Look) and self._meeting.may_share_a_look(now)]
+        edited: Mapping[PageId, Page] | None = None
+        if len(burst) >= BURST:
+            try:
+                edited = await self._looks.edited(entity, Priority.LIVE)
+            except SyncError as error:
+                log.info("look.failed", entity=entity.name, why=str(error))
+        for now in situations:
+            shared = edited if now in burst else None
+            self._spawn(tasks, entity.name, self._work(now, shared))
+
+    def _spawn(self, tasks: asyncio.TaskGroup, name: str, task: Coroutine[None, None, None]) -> None:
+        self._in_hand += 1
+        tasks.create_task(task, name=f"reconcile {name}").add_done_callback(self._spawned_ended)
+
+    def _spawned_ended(self, _: asyncio.Task[None]) -> None:
+        self._in_hand -= 1
+        self.wake()
+
+    async def _work(self, now: Situation, edited: Mapping[PageId, Page] | None = None) -> None:
+        try:
+            done = await self._acting.act(now) if edited is None else await self._acting.go_on(
+                await self._meeting.after_look(now, edited)
+            )
+            self._observer(now.entity.name, done, now.claim)
+        except LeaseLost:
+            log.info("lease.lost", entity=now.entity.name)
+        except SyncError as error:
+            await self._returning.failed(now.claim, error)
+        except psycopg.Error as error:
+            # a lock or statement timeout of one key; a database that is gone fails again right here, and ends the loop
+            await self._returning.failed(now.claim, TransientError(f"the sidecar failed: {readable(error)}"))
+        except Exception as error:  # noqa: BLE001 - see _take
+            await self._returning.park(now.claim, INTERNAL, internal(error))
+
+    async def _look_up(self, claim: Claim) -> None:
+        try:
+            if not await self._fanout.settle(claim):
+                await self._returning.release(claim, not_visible_wait_s(claim))
+        except LeaseLost:
+            log.info("lease.lost", entity=claim.entity)
+        except SyncError as error:
+            await self._returning.failed(claim, error)
+        except psycopg.Error as error:
+            await self._returning.failed(claim, TransientError(f"the sidecar failed: {readable(error)}"))
+
+    async def _judge(self, claim: Claim) -> None:
+        """Find out what becomes of a page that no row is linked to."""
+        try:
+            await self._strays.work(claim)
+            self._observer(claim.entity, "judged", claim)
+        except LeaseLost:
+            log.info("lease.lost", entity=claim.entity)
+        except SyncError as error:
+            await self._returning.failed(claim, error)
+        except psycopg.Error as error:
+            await self._returning.failed(claim, TransientError(f"the sidecar failed: {readable(error)}"))
+        except Exception as error:  # noqa: BLE001 - see _take
+            await self._returning.park(claim, INTERNAL, internal(error))
+
+    async def _narrow_down(
+        self, tasks: asyncio.TaskGroup, name: str, claims: Sequence[Claim], error: Exception
+    ) -> None:
+        """Find the key that trips us up, by taking them one by one, and set that one aside."""
+        if len(claims) == 1:
+            await self._returning.park(claims[0], INTERNAL, internal(error))
+            return
+        for claim in claims:
+            await self._take(tasks, name, [claim])
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _by_entity(claims: Sequence[Claim]) -> Mapping[str, Sequence[Claim]]:
+    """Group the claims, in the order in which they came: parents are marked first, and their pages made first."""
+    groups: dict[str, list[Claim]] = {}
+    for claim in claims:
+        groups.setdefault(claim.entity, []).append(claim)
+    return groups

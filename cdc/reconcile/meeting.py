@@ -1,0 +1,142 @@
+"""Where both sides meet: a page that was read is merged with its row, and what MapAble's side gets is done.
+
+What the page gets is left to be sent, as `Situation.left`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from cdc.reconcile import crossing
+from cdc.reconcile.absorbing import Absorber, update_of
+from cdc.reconcile.effects import MOVED, TRASHED, Effects
+from cdc.reconcile.facts import Facts, Gatherer
+from cdc.reconcile.merging import Merged, merge
+from cdc.reconcile.reading import Absorbed, Situation
+from cdc.watch.schema import SchemaWatch
+from sinks.base import Page, PageSink
+from sinks.mapping.entities import field_of
+from sinks.mapping.model import Kind
+from state import audit, work
+from state.changes import Absent, PageId, Reason
+from state.database import Pool
+from state.links import Link, PageState
+
+SHARED_LOOK_LASTS_S: Final = 60.0
+"""A burst takes as long as Notion's window makes it, and what is edited meanwhile is found by the next look."""
+NO_ROW: Final = "page.back_without_row"
+
+
+class Meeting:
+    """Merges one record at a time, under the lease of its key."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        sink: PageSink,
+        gatherer: Gatherer,
+        absorber: Absorber,
+        effects: Effects,
+        schema: SchemaWatch,
+        *,
+        always_read: bool,
+    ) -> None:
+        self._pool = pool
+        self._sink = sink
+        self._gatherer = gatherer
+        self._absorber = absorber
+        self._effects = effects
+        self._schema = schema
+        self._always_read = always_read    # manual-review: never overwrite what may have been edited a moment ago
+
+    async def seen(self, now: Situation, page: Page) -> Situation | None:
+        """Return what is left to be done about a record whose page was read; None when the key is done with."""
+        assert now.link is not None
+        if now.link.state == PageState.TRASHED:
+            await self._tombstone(now, page)
+            return None
+        if page.in_trash or not self._sink.holds(now.entity, page):
+            await self._effects.unlink(now, page.page_id, TRASHED if page.in_trash else MOVED)
+            return None
+        if now.ours is None and now.link.state == PageState.LIVE and now.direction != "from_notion":
+            # the row is gone: what stands on the page changes nothing about that
+            return replace(now, claim=replace(now.claim, reasons=int(Reason(0))))
+        return await self.merged(now, page)
+
+    def may_share_a_look(self, now: Situation) -> bool:
+        """Whether it is enough to know that nobody edited the page lately: nothing else calls for reading it."""
+        link = now.link
+        return (
+            not self._always_read
+            and link is not None
+            and not now.claim.reasons & (Reason.THEIRS | Reason.RESTORE)
+            and not (link.refused or link.pushing)
+            and link.conflict_state != "pending"
+            and now.ours is not None
+            and now.ours.values.keys() <= link.base.keys()
+            and _unedited(link) is not None
+        )
+
+    async def after_look(self, now: Situation, edited: Mapping[PageId, Page]) -> Situation | None:
+        """Return what is left to be done after a look at what was edited lately: this page, or others only."""
+        assert now.link is not None
+        assert now.link.page_id is not None
+        page = edited.get(now.link.page_id)
+        if page is not None:
+            return await self.seen(now, page)
+        unedited = _unedited(now.link)
+        assert unedited is not None
+        then = await self.merged(now, unedited)
+        if then is None or then.left is None:
+            return then
+        return replace(then, left=replace(then.left, good_for_s=SHARED_LOOK_LASTS_S))
+
+    async def merged(self, now: Situation, page: Page) -> Situation | None:
+        """Merge, and return what is left to be done."""
+        assert now.link is not None
+        if now.ours is None or now.row is None:
+            async with self._pool.connection() as conn:
+                await work.finish(conn, [now.claim])
+            return None
+        facts = await self._gatherer.of(now, page)
+        found = merge(now.entity, now.row, now.ours, now.link.base, now.link.pushing or {}, page, facts.rules)
+        if _only_pushes(now, found, page, facts):
+            return replace(now, left=Absorbed(update_of(now, page, found, {}), None, {}, now.link.written))
+        if any(field_of(now.entity, key).kind is Kind.SELECT for key in found.refused):
+            # what looks like a choice may be the loss of an option, which is put right in the schema
+            self._schema.ask(now.entity.name)
+        left = await self._absorber.absorb(now, page, found, facts, self._sink.database_of(now.entity))
+        return replace(now, left=left) if left.update is not None else None
+
+    async def _tombstone(self, now: Situation, page: Page) -> None:
+        """The row is gone, and somebody took its page out of the trash: it is theirs, and the audit log says so."""
+        async with self._pool.connection() as conn, conn.transaction():
+            await work.hold(conn, now.claim)
+            if not page.in_trash:
+                await audit.append(conn, audit.Entry(NO_ROW, now.claim.key, now.participant_id, page.page_id))
+            await work.finish(conn, [now.claim])
+
+
+def _unedited(link: Link) -> Page | None:
+    """Return the page as it must look when nobody edited it since it was last seen; None when that is not known."""
+    if link.page_id is None or any(isinstance(pair.got, Absent) for pair in link.base.values()):
+        return None
+    values = {key: pair.got for key, pair in link.base.items() if not isinstance(pair.got, Absent)}
+    return Page(link.page_id, None, link.system_id, values, False, None, None, None)
+
+
+def _only_pushes(now: Situation, found: Merged, page: Page, facts: Facts) -> bool:
+    """Whether nothing has to be stored before ours goes to the page, which most changes amount to."""
+    link = now.link
+    assert link is not None
+    assert now.ours is not None
+    return (
+        bool(found.push)
+        and found.base == dict(link.base)
+        and not (found.pull or found.refused or found.unshowable or found.frozen or found.closed)
+        and not (link.refused or link.pushing or now.waiting)
+        and link.state == PageState.LIVE
+        and not (link.written and crossing.crossed(link.written, facts.edits, facts.property_ids, page))
+    )

@@ -1,0 +1,79 @@
+"""The service of a run: started, killed at bad moments, started again; what it said, and how fast it was back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from tests.chaos.witness import Pages
+from tests.system.service import Service
+
+
+class Running:
+    """One service after another, with the same settings."""
+
+    def __init__(self, env: Mapping[str, str], pages: Pages) -> None:
+        self._env = env
+        self._pages = pages
+        self._service: Service | None = None
+        self._before: list[str] = []
+        self.kills = 0
+        self.recoveries_s: list[float] = []
+        self.disruptions_s: list[float] = []
+        self.ended_by_itself: list[int] = []
+
+    @property
+    def service(self) -> Service:
+        assert self._service is not None
+        return self._service
+
+    @property
+    def up(self) -> bool:
+        return self._service is not None
+
+    @property
+    def lines(self) -> list[str]:
+        """All that was ever said on stderr."""
+        return [*self._before, *(self._service.lines if self._service is not None else ())]
+
+    async def start(self) -> None:
+        """Start it, unless it runs; measures how long it takes until it next changes a page."""
+        if self._service is not None:
+            return
+        self._service = Service(self._env)
+        await self._service.__aenter__()
+        began_s = time.monotonic()
+
+        def back() -> None:
+            self._pages.on_bot.remove(back)
+            self.recoveries_s.append(time.monotonic() - began_s)
+
+        self._pages.on_bot.append(back)
+
+    def kill(self) -> None:
+        """kill -9, at once; `bury` afterwards."""
+        self.disruptions_s.append(time.monotonic())
+        if self._service is not None and self._service.process.returncode is None:
+            self._service.kill()
+            self.kills += 1
+
+    async def bury(self) -> None:
+        """Wait for its end and keep what it said."""
+        if self._service is None:
+            return
+        self.check()
+        service, self._service = self._service, None
+        await service.__aexit__(None, None, None)
+        self._before += service.lines
+
+    def check(self) -> None:
+        """Note when it has ended without having been killed."""
+        code = self._service.process.returncode if self._service is not None else None
+        if code is not None and code >= 0:
+            self.ended_by_itself.append(code)
+
+    async def stop(self) -> None:
+        """Stop it politely."""
+        if self._service is not None and self._service.process.returncode is None:
+            await self._service.stop()
+        await self.bury()
