@@ -6,6 +6,8 @@ export SQL
 # relative throughout: the clone's path may have spaces
 PY := .venv/bin/python
 READY := .venv/.stamp
+# most tests wait for other processes most of the time; a file stays with one worker, which has a Postgres of its own
+WORKERS := -n 4 --dist loadfile
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -14,10 +16,10 @@ run: $(READY)  ## Start everything; nothing configured: a demo with its own Post
 	@exec $(PY) -m deploy.local.run
 
 test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them)
-	@$(PY) -m pytest -m "not slow" $(ARGS)
+	@$(PY) -m pytest -m "not slow" $(WORKERS) $(ARGS)
 
 test-all: $(READY)  ## Run every test, slow ones too
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(WORKERS) $(ARGS)
 
 check: $(READY)  ## Lint, types and the direction of imports
 	@$(PY) -m ruff check .
