@@ -17,6 +17,8 @@ from state.merge import Base, Json, agreed, changed
 
 FIRST_INTERVAL_S: Final = 1.0
 LONGEST_INTERVAL_S: Final = 60.0
+HELD_BACK: Final = 1.25
+"""A record whose wait is over is read again a moment later, and after this many waits at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +236,15 @@ def cooling_s(link: Link) -> float:
 
 
 def next_interval_s(link: Link | None) -> float:
-    """Return how long the record has to wait after the send that is due now: it doubles while it stays hot."""
+    """Return how long the record has to wait after the send that is due now: it doubles while it stays hot.
+
+    Hot is a record that was changed again before its wait was over. Somebody who edits it every few seconds, each edit
+    sent before the next one, must not be slowed down.
+    """
     if link is None or link.sent_at is None:
         return FIRST_INTERVAL_S
     quiet_s = (link.read_at - link.sent_at).total_seconds()
-    if quiet_s > 2 * max(link.send_interval_s, FIRST_INTERVAL_S):
+    if quiet_s > HELD_BACK * max(link.send_interval_s, FIRST_INTERVAL_S):
         return FIRST_INTERVAL_S
     return min(LONGEST_INTERVAL_S, max(FIRST_INTERVAL_S, 2 * link.send_interval_s))
 
