@@ -23,6 +23,7 @@ select
     "syncDirection" as direction, "intendedAt" as intended_at, base as base_json, pushing, "leftOut" as left_out,
     "sentAt" as sent_at, "sendIntervalS" as send_interval_s, clock_timestamp() as read_at, refused, written,
     "unlinkedBecause" as unlinked_because, "conflictState" as conflict_state,
+    "lastSyncedAt" as synced_at,
     coalesce((
         select jsonb_agg(jsonb_build_array(p.entity, p.target_entity, p.target_id))
         from pending_relation p
@@ -163,6 +164,7 @@ class Link:
     written: Mapping[str, Any] | None = None
     unlinked_because: str | None = None
     conflict_state: str = "none"
+    synced_at: datetime | None = None
 
     @property
     def base(self) -> Base:
