@@ -17,7 +17,7 @@ select "entityType" as tab, "systemId" as id, "notionPageId" as page_id, "pageSt
 from notion_sync."NotionSyncMapping"
 """
 AUDIT: Final = """
-select id, action, entity, system_id, page_id, properties, actor, detail from notion_sync.audit_log order by id
+select id, at, action, entity, system_id, page_id, properties, actor, detail from notion_sync.audit_log order by id
 """
 CONFLICTS: Final = """
 select "entityType" as tab, "systemId" as id, page_id, field, mapable, notion, status from notion_sync.conflict
