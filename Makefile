@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 export SQL
-.PHONY: help run test test-all check setup backfill status psql postgres-minors lock clean
+.PHONY: help run test test-all check setup backfill status psql edit postgres-minors lock clean
 # relative throughout: the clone's path may have spaces
 PY := .venv/bin/python
 READY := .venv/.stamp
@@ -35,6 +35,9 @@ status: $(READY)  ## Show where the sync stands
 
 psql: $(READY)  ## Open psql in the running demo (SQL="update ..." runs one statement)
 	@exec $(PY) -m deploy.local.psql $(if $(SQL),-c "$$SQL")
+
+edit: $(READY)  ## Edit a page in the running demo's Notion (DATABASE= ID= PROPERTY= VALUE=)
+	@exec $(PY) -m deploy.local.edit '$(DATABASE)' '$(ID)' '$(PROPERTY)' '$(VALUE)'
 
 postgres-minors: $(READY)  ## Try every minor of Postgres that apt offers: start, slot, one change, stop
 	@$(PY) -m deploy.local.minors

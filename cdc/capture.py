@@ -23,6 +23,8 @@ from state.changes import Priority, Reason
 from state.database import Connection, Pool
 
 CHUNK: Final = 5_000
+SLICE: Final = 200
+"""Frames taken at a time: the writer, in the same loop, waits no longer than these for what the database answered."""
 log = structlog.get_logger(__name__)
 
 
@@ -63,7 +65,7 @@ class Capture:
 
     async def _read(self, stream: ReplicationStream) -> None:
         while True:
-            for frame in await stream.read(limit=200):
+            for frame in await stream.read(limit=SLICE):
                 self._gathering.take(frame)
             self._ready.set()
             while self._gathering.pending.size >= CHUNK:

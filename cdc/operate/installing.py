@@ -13,6 +13,7 @@ from cdc.app import Parts
 from sinks.mapping.canonical import empty
 from sinks.mapping.entities import field_of
 from sinks.mapping.model import Entity
+from sinks.notion import views
 from sinks.notion.setup import Done, Setup
 from state import forgetting, marking
 from state import settings as facts
@@ -35,6 +36,8 @@ async def set_up(parts: Parts, parent_page_id: str | None, progress: Callable[[D
             parts.client, conn, settings.entities, configured=settings.databases, parent_page_id=parent_page_id,
             progress=progress, made_again=_fill_again,
         ).run()
+        for item in done:
+            await views.make(parts.client, conn, item.source)
         # what was paused for want of a property may go on
         await facts.put(conn, facts.SCHEMA_DUE, True)
         return done
