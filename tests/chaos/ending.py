@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,6 +25,7 @@ select "entityType" as tab, "systemId" as id, page_id, field, mapable, notion, s
 """
 FORMER: Final = """select id, name, email from "User" where role <> 'PARTICIPANT'"""
 POINTS_AT: Final = 'select id, "participantId" as target from "{}"'
+_KEPT: Final = re.compile("\uf8ff([0-9a-f]{4})")
 ANONYMOUS: Final = """select id from "Complaint" where source = 'ANONYMOUS'"""
 
 
@@ -46,7 +48,7 @@ class Record:
 
     def add(self, owner: str | None, key: str, value: Any) -> None:
         if owner is not None:
-            self.values.setdefault((owner, key), []).append(value)
+            self.values.setdefault((owner, key), []).append(_whole(value))
 
     def has(self, owner: str, key: str, kind: str, value: Any) -> bool:
         return any(_same(kind, one, value) for one in self.values.get((owner, key), ()))
@@ -88,6 +90,11 @@ class Ending:
                 record.add(owner, conflict["field"], conflict["mapable"])
                 record.add(owner, conflict["field"], conflict["notion"])
         return record
+
+
+def _whole(value: Any) -> Any:
+    """Return a text with the characters that Postgres can't hold, which the sidecar keeps behind a mark."""
+    return _KEPT.sub(lambda found: chr(int(found[1], 16)), value) if isinstance(value, str) else value
 
 
 def _told(line: Mapping[str, Any]) -> list[tuple[str, Any]]:
