@@ -44,9 +44,9 @@ from sinks.notion.comments import NotionComments
 from sinks.notion.pacing import Pacer
 from sinks.notion.schemas import Schemas
 from sinks.notion.sink import NotionSink
-from state import jsonb, schemas
+from state import schemas
 from state.changes import Priority
-from state.database import Connection, Pool, conninfo, open_pool
+from state.database import Pool, conninfo, open_pool
 from state.errors import FatalError, TransientError
 from state.explanations import explain
 from state.migrations import migrate
@@ -95,7 +95,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         except psycopg.OperationalError as error:
             raise refused(error) from None
         pool = await stack.enter_async_context(
-            open_pool(state_info, name="state", max_size=12, configure=_adapt_sidecar)
+            open_pool(state_info, name="state", max_size=12, configure=adapt)
         )
         source_info = conninfo(
             database.dsn, schema=settings.state_schema, application_name="mapable-cdc source",
@@ -116,12 +116,6 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
             settings, pool, rows, WorkQueue(pool, lease_s=LEASE_S), pacer, client,
             Marker(pool, rows, settings.entities), metrics,
         )
-
-
-async def _adapt_sidecar(conn: Connection) -> None:
-    # MapAble's rows are written through this pool, too
-    await adapt(conn)
-    await jsonb.adapt(conn)
 
 
 async def sink_of(parts: Parts, *, remembers: bool = True) -> NotionSink:

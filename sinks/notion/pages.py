@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from sinks.base import Page
 from sinks.mapping.canonical import decode, encode
 from sinks.mapping.model import Entity, Field, Kind, Mirror
-from sinks.mapping.text import storable
 from sinks.notion.options import id_of, label_of
 from sinks.notion.properties import Invalid, Unread, from_items, read_value, write_value
 from state.changes import Absent, PageId
@@ -68,9 +67,9 @@ def page_of(entity: Entity, source: DataSource, answer: Mapping[str, Any], time_
             case value:
                 values[field.key] = encode(field.kind, value)
     system_id = values.get(SYSTEM_ID)
-    # no row's id holds what Postgres can't store, and asking for one that does is an error
-    known = system_id if isinstance(system_id, str) and storable(system_id) else None
-    return replace(page, system_id=known, values=values, unknown=unknown)
+    return replace(
+        page, system_id=system_id if isinstance(system_id, str) else None, values=values, unknown=unknown
+    )
 
 
 def bare(answer: Mapping[str, Any]) -> Page:

@@ -25,7 +25,7 @@ select "entityType" as tab, "systemId" as id, page_id, field, mapable, notion, s
 """
 FORMER: Final = """select id, name, email from "User" where role <> 'PARTICIPANT'"""
 POINTS_AT: Final = 'select id, "participantId" as target from "{}"'
-_KEPT: Final = re.compile("\uf8ff([0-9a-f]{4})")
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 ANONYMOUS: Final = """select id from "Complaint" where source = 'ANONYMOUS'"""
 
 
@@ -48,10 +48,12 @@ class Record:
 
     def add(self, owner: str | None, key: str, value: Any) -> None:
         if owner is not None:
-            self.values.setdefault((owner, key), []).append(_whole(value))
+            self.values.setdefault((owner, key), []).append(value)
 
     def has(self, owner: str, key: str, kind: str, value: Any) -> bool:
-        return any(_same(kind, one, value) for one in self.values.get((owner, key), ()))
+        # a text with characters that no Postgres text can hold is refused, and can't be written down
+        wanted = None if isinstance(value, str) and _UNSTORABLE.search(value) else value
+        return any(_same(kind, one, wanted) for one in self.values.get((owner, key), ()))
 
 
 @dataclass(slots=True)
@@ -90,11 +92,6 @@ class Ending:
                 record.add(owner, conflict["field"], conflict["mapable"])
                 record.add(owner, conflict["field"], conflict["notion"])
         return record
-
-
-def _whole(value: Any) -> Any:
-    """Return a text with the characters that Postgres can't hold, which the sidecar keeps behind a mark."""
-    return _KEPT.sub(lambda found: chr(int(found[1], 16)), value) if isinstance(value, str) else value
 
 
 def _told(line: Mapping[str, Any]) -> list[tuple[str, Any]]:
