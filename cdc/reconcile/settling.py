@@ -14,6 +14,7 @@ from cdc.reconcile.delivery import hand_over
 from cdc.reconcile.plan import Update, next_interval_s
 from cdc.reconcile.reading import Reader, Situation
 from cdc.reconcile.recording import Recorder
+from cdc.watch.comparing import EMPTY
 from sinks.base import Page, PageSink
 from sinks.mapping.entities import field_of
 from sinks.mapping.likeness import alike
@@ -86,7 +87,7 @@ class Settling:
                 await work.hold(conn, claim)
                 await links.settle(conn, entity.table, claim.system_id, settled)
                 await seed_stamp(conn, now)
-                await self._line(conn, now, page_id, action, properties, page)
+                await self._line(conn, now, page_id, action, properties, page, plan)
                 await lookups.wait_for(conn, claim.key, waiting)
                 if edited or theirs:
                     # the answer shows what people did meanwhile: look at once
@@ -108,7 +109,8 @@ class Settling:
 
     @staticmethod
     async def _line(
-        conn: Connection, now: Situation, page_id: PageId, action: str, sent: Mapping[str, Json], page: Page | None
+        conn: Connection, now: Situation, page_id: PageId, action: str, sent: Mapping[str, Json], page: Page | None,
+        plan: Update | None,
     ) -> None:
         left_out = now.ours.left_out if now.ours is not None else {}
         detail: dict[str, object] = {"left_out": dict(left_out)} if left_out else {}
@@ -117,6 +119,8 @@ class Settling:
         )
         if normalised:
             detail["normalised"] = normalised
+        if plan is not None and (replaced := _replaced(now, plan)):
+            detail["replaced"] = replaced
         await audit.append(
             conn,
             audit.Entry(
@@ -137,6 +141,18 @@ async def seed_stamp(conn: Connection, now: Situation) -> None:
     """Keep what the row looked like, so that a change of a column that is not mapped can be told from one that is."""
     if now.row is not None and now.hashes:
         await stamps.seed(conn, now.entity.name, {now.claim.system_id: now.hashes})
+
+
+def _replaced(now: Situation, plan: Update) -> Mapping[str, Json]:
+    """Return what stood in fields that MapAble keeps before its first write of them: no edit was refused."""
+    base = now.link.base if now.link is not None else {}
+    shared = now.ours.shared if now.ours is not None else frozenset()
+    return {
+        key: value
+        for key, value in plan.seen.items()
+        if key not in shared and key not in plan.put_back and value not in EMPTY and value != plan.values[key]
+        and ((pair := base.get(key)) is None or isinstance(pair.sent, Absent))
+    }
 
 
 def _arrived(now: Situation, key: str, value: Json, page: Page) -> bool:

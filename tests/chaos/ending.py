@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,13 +18,14 @@ select "entityType" as tab, "systemId" as id, "notionPageId" as page_id, "pageSt
 from notion_sync."NotionSyncMapping"
 """
 AUDIT: Final = """
-select id, action, entity, system_id, page_id, properties, actor, detail from notion_sync.audit_log order by id
+select id, at, action, entity, system_id, page_id, properties, actor, detail from notion_sync.audit_log order by id
 """
 CONFLICTS: Final = """
 select "entityType" as tab, "systemId" as id, page_id, field, mapable, notion, status from notion_sync.conflict
 """
 FORMER: Final = """select id, name, email from "User" where role <> 'PARTICIPANT'"""
 POINTS_AT: Final = 'select id, "participantId" as target from "{}"'
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 ANONYMOUS: Final = """select id from "Complaint" where source = 'ANONYMOUS'"""
 
 
@@ -49,7 +51,9 @@ class Record:
             self.values.setdefault((owner, key), []).append(value)
 
     def has(self, owner: str, key: str, kind: str, value: Any) -> bool:
-        return any(_same(kind, one, value) for one in self.values.get((owner, key), ()))
+        # a text with characters that no Postgres text can hold is refused, and can't be written down
+        wanted = None if isinstance(value, str) and _UNSTORABLE.search(value) else value
+        return any(_same(kind, one, wanted) for one in self.values.get((owner, key), ()))
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ from tests.chaos.faults import KILLS, Fault, Faults
 from tests.chaos.model import judge
 from tests.chaos.running import Running
 from tests.chaos.samples import Samples
+from tests.chaos.story import stories
 from tests.chaos.wire import Wire
 from tests.chaos.witness import Pages, watch_rows
 from tests.system.desk import HOOK
@@ -67,6 +68,7 @@ class Report:
     covered: Counter[tuple[str, str]] = field(default_factory=Counter)    # (operation, what was wrong meanwhile)
     audited: Counter[str] = field(default_factory=Counter)
     log: list[str] = field(default_factory=list)
+    stories: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +306,7 @@ class _Run:
         report.restarts_s = self.faults.restarts_s
         report.audited = Counter(line["action"] for line in end.audit)
         report.log = self.running.lines
+        report.stories = stories(end, report.findings)
 
 
 def _moments(plan: Samples, operations: int, number: int) -> list[int]:
