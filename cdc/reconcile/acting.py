@@ -6,8 +6,10 @@ import asyncio
 from typing import Final
 
 from cdc.reconcile.effects import Effects
+from cdc.reconcile.leaving import Leaving
 from cdc.reconcile.meeting import Meeting
 from cdc.reconcile.plan import (
+    Bury,
     Create,
     Later,
     Look,
@@ -41,6 +43,7 @@ class Acting:
         queue: WorkQueue,
         reader: Reader,
         effects: Effects,
+        leaving: Leaving,
         meeting: Meeting,
         schema: SchemaWatch,
         returning: Returning,
@@ -49,6 +52,7 @@ class Acting:
         self._queue = queue
         self._reader = reader
         self._effects = effects
+        self._leaving = leaving
         self._meeting = meeting
         self._schema = schema
         self._returning = returning
@@ -67,6 +71,9 @@ class Acting:
             case Settle() as plan:
                 await self._effects.settle(now, plan)
                 return "compared"
+            case Bury(page_id):
+                await self._leaving.bury(now, page_id)
+                return "unlinked"
             case Later(wait_s):
                 await self._returning.release(now.claim, wait_s, hold_marks=True)
                 return "later"
@@ -132,7 +139,7 @@ class Acting:
                         await self._effects.update(now, plan)
                         return "updated"
                     case Trash() as plan:
-                        turn.spent = await self._effects.trash(now, plan)
+                        turn.spent = await self._leaving.trash(now, plan)
                         return "trashed" if turn.spent else "held"
                     case Restore() as plan:
                         await self._effects.restore(now, plan)
@@ -143,7 +150,7 @@ class Acting:
             return "no_turn"
         except PageTrashed:
             # outside of the turn: reading the page takes a turn of its own
-            await self._effects.find_out_trashed(now)
+            await self._leaving.find_out_trashed(now)
             return "unlinked"
         except PageGone:
             await self._gone(now)
@@ -153,4 +160,4 @@ class Acting:
     async def _gone(self, now: Situation) -> None:
         """Ask for the database first: what is out of reach with all its pages was taken from none of them."""
         await self._schema.check_now(now.entity)
-        await self._effects.gone(now)
+        await self._leaving.gone(now)
