@@ -75,6 +75,8 @@ class Settling:
         left_out = now.ours.left_out if now.ours is not None else {}
         newly_live = now.link is None or now.link.state != PageState.LIVE
         edited = edited_of(now, page, properties) if plan is not None and page is not None else ()
+        # what has the same ids in another database, as the title has, is written there without a word
+        theirs = theirs or (page is not None and not self._sink.holds(entity, page))
         sent = bool(properties)
         settled = Settled(
             page_id, self._sink.database_of(entity), now.direction, base, left_out, sent,
