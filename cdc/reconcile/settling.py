@@ -14,6 +14,7 @@ from cdc.reconcile.delivery import hand_over
 from cdc.reconcile.plan import Update, next_interval_s
 from cdc.reconcile.reading import Reader, Situation
 from cdc.reconcile.recording import Recorder
+from cdc.watch.comparing import EMPTY
 from sinks.base import Page, PageSink
 from sinks.mapping.entities import field_of
 from sinks.mapping.likeness import alike
@@ -73,7 +74,7 @@ class Settling:
         waiting = now.waiting
         left_out = now.ours.left_out if now.ours is not None else {}
         newly_live = now.link is None or now.link.state != PageState.LIVE
-        edited = edited_of(now, page, properties) if plan is not None and page is not None else ()
+        edited = edited_of(plan.base, page, properties) if plan is not None and page is not None else ()
         sent = bool(properties)
         settled = Settled(
             page_id, self._sink.database_of(entity), now.direction, base, left_out, sent,
@@ -120,6 +121,8 @@ class Settling:
         )
         if normalised:
             detail["normalised"] = normalised
+        if replaced := _replaced(now, sent):
+            detail["replaced"] = replaced
         await audit.append(
             conn,
             audit.Entry(
@@ -147,14 +150,25 @@ def _arrived(now: Situation, key: str, value: Json, page: Page) -> bool:
     return key not in page.values or alike(field_of(now.entity, key).kind)(value, page.values[key])
 
 
-def edited_of(now: Situation, page: Page, sent: Collection[str]) -> tuple[str, ...]:
+def edited_of(base: Base, page: Page, sent: Collection[str]) -> tuple[str, ...]:
     """Return the fields that were not written and show something else than what was last agreed on."""
-    base = now.link.base if now.link is not None else {}
     return tuple(
         key
         for key, pair in base.items()
         if key not in sent and key in page.values and not isinstance(pair.got, Absent) and page.values[key] != pair.got
     )
+
+
+def _replaced(now: Situation, sent: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return what a page that was only found showed in fields that MapAble keeps: there was no merge to tell of it."""
+    base = now.link.base if now.link is not None else {}
+    shared = now.ours.shared if now.ours is not None else frozenset()
+    return {
+        key: pair.got
+        for key, pair in base.items()
+        if key in sent and key not in shared and isinstance(pair.sent, Absent)
+        and not isinstance(pair.got, Absent) and pair.got not in EMPTY and pair.got != sent[key]
+    }
 
 
 def _refused(now: Situation) -> Mapping[str, Any]:
