@@ -35,6 +35,23 @@ async def link(scene: Scene, system_id: str) -> dict[str, Any]:
     return next(link for link in links if link["systemId"] == system_id)
 
 
+async def test_a_row_whose_page_a_person_took_away_gets_no_other_one_by_its_next_change(scene: Scene) -> None:
+    page = await risk(scene, "kept away")
+    scene.sandbox.people.trash(page)
+
+    await scene.run("""update "Risk" set title = 'Stairs' where id = 'kept away'""")
+    await scene.settled()
+    await scene.run("""update "Risk" set title = 'Lift' where id = 'kept away'""")
+    await scene.settled()
+
+    assert scene.page("Risks", "kept away") is None
+    assert (await link(scene, "kept away"))["pageState"] == "unlinked"
+
+    scene.sandbox.people.restore(page)
+    await scene.look("risk", "kept away")
+    assert scene.shows("Risks", "kept away", Title="Lift")
+
+
 async def test_of_a_row_whose_page_a_person_took_away_nothing_but_ids_is_kept(scene: Scene) -> None:
     page = await risk(scene, "taken")
     scene.sandbox.people.trash(page)
