@@ -126,7 +126,7 @@ class Leaving:
 
     async def _bury(self, now: Situation, page_id: PageId, what: str, page: Page | None = None) -> None:
         """Neither row nor page are there any more: a tombstone stays, which knows ids only."""
-        edited = edited_of(now, page, ()) if page is not None else ()
+        edited = edited_of(now.link.base, page, ()) if page is not None and now.link is not None else ()
         # edits that never reached the row, which is gone
         lost = {key: page.values[key] for key in edited} if page is not None else {}
         async with self._pool.connection() as conn, conn.transaction():

@@ -15,6 +15,7 @@ from cdc.reconcile.absorbing import Absorber, update_of
 from cdc.reconcile.facts import Facts, Gatherer
 from cdc.reconcile.leaving import MOVED, TRASHED, Leaving
 from cdc.reconcile.merging import Merged, merge
+from cdc.reconcile.plan import DELETE_REJECTED
 from cdc.reconcile.reading import Absorbed, Situation
 from cdc.watch.schema import SchemaWatch
 from sinks.base import Page, PageSink
@@ -58,7 +59,10 @@ class Meeting:
     async def seen(self, now: Situation, page: Page) -> Situation | None:
         """Return what is left to be done about a record whose page was read; None when the key is done with."""
         assert now.link is not None
-        if now.link.state == PageState.TRASHED:
+        if now.link.state == PageState.TRASHED or (
+            # a row that went while its page was out of reach; one that was left to itself never was
+            now.ours is None and now.link.state == PageState.UNLINKED and now.link.unlinked_because != DELETE_REJECTED
+        ):
             await self._tombstone(now, page)
             return None
         if page.in_trash or not self._sink.holds(now.entity, page):

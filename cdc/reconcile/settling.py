@@ -74,7 +74,7 @@ class Settling:
         waiting = now.waiting
         left_out = now.ours.left_out if now.ours is not None else {}
         newly_live = now.link is None or now.link.state != PageState.LIVE
-        edited = edited_of(now, page, properties) if plan is not None and page is not None else ()
+        edited = edited_of(plan.base, page, properties) if plan is not None and page is not None else ()
         # what has the same ids in another database, as the title has, is written there without a word
         theirs = theirs or (page is not None and not self._sink.holds(entity, page))
         sent = bool(properties)
@@ -123,7 +123,7 @@ class Settling:
         )
         if normalised:
             detail["normalised"] = normalised
-        if plan is not None and (replaced := _replaced(now, plan)):
+        if replaced := _replaced(now, sent, plan):
             detail["replaced"] = replaced
         await audit.append(
             conn,
@@ -147,15 +147,17 @@ async def seed_stamp(conn: Connection, now: Situation) -> None:
         await stamps.seed(conn, now.entity.name, {now.claim.system_id: now.hashes})
 
 
-def _replaced(now: Situation, plan: Update) -> Mapping[str, Json]:
-    """Return what stood in fields that MapAble keeps before its first write of them: no edit was refused."""
+def _replaced(now: Situation, sent: Mapping[str, Json], plan: Update | None) -> Mapping[str, Json]:
+    """Return what stood in fields that MapAble keeps before its first write of them: no edit of them was refused."""
     base = now.link.base if now.link is not None else {}
-    shared = now.ours.shared if now.ours is not None else frozenset()
+    only_seen = {key: pair.got for key, pair in base.items() if isinstance(pair.sent, Absent)}
+    looked = {key: value for key, value in plan.seen.items() if key not in base or key in only_seen} if plan else {}
+    kept = (now.ours.shared if now.ours is not None else frozenset()) | (plan.put_back.keys() if plan else frozenset())
     return {
         key: value
-        for key, value in plan.seen.items()
-        if key not in shared and key not in plan.put_back and value not in EMPTY and value != plan.values[key]
-        and ((pair := base.get(key)) is None or isinstance(pair.sent, Absent))
+        for key, value in {**only_seen, **looked}.items()
+        if key in sent and key not in kept
+        and not isinstance(value, Absent) and value not in EMPTY and value != sent[key]
     }
 
 
@@ -164,9 +166,8 @@ def _arrived(now: Situation, key: str, value: Json, page: Page) -> bool:
     return key not in page.values or alike(field_of(now.entity, key).kind)(value, page.values[key])
 
 
-def edited_of(now: Situation, page: Page, sent: Collection[str]) -> tuple[str, ...]:
+def edited_of(base: Base, page: Page, sent: Collection[str]) -> tuple[str, ...]:
     """Return the fields that were not written and show something else than what was last agreed on."""
-    base = now.link.base if now.link is not None else {}
     return tuple(
         key
         for key, pair in base.items()

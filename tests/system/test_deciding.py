@@ -1,4 +1,4 @@
-"""What becomes of a decision that can't be carried out, and of a conflict whose record goes away."""
+"""A dispute from beginning to end: frozen on both sides, decided, carried out; or over for another reason."""
 
 from __future__ import annotations
 
@@ -52,14 +52,56 @@ async def conflicts(scene: Scene, system_id: str) -> list[dict[str, Any]]:
     return [conflict for conflict in body["conflicts"] if conflict["systemId"] == system_id]
 
 
+async def decide(scene: Scene, conflict: dict[str, Any], decision: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    status, body, _ = await scene.call(
+        "POST", f"{CONFLICTS}/{conflict['id']}/resolve", token=ADMIN, json={**decision, "version": conflict["version"]}
+    )
+    return status, body
+
+
+async def test_a_disputed_field_stays_as_it_is_on_both_sides_and_the_rest_goes_on(scene: Scene) -> None:
+    await opened(scene, "frozen")
+
+    await scene.run(
+        """update "Complaint" set description = 'Later still', "complaintNumber" = 'F' where id = 'frozen'"""
+    )
+    await scene.settled()
+
+    assert scene.shows("Complaints", "frozen", Complaint_Number="frozen, Notion's", Description="Later still")
+    (conflict,) = await conflicts(scene, "frozen")
+    assert (conflict["mapable"], conflict["notion"], conflict["version"]) == ("F", "frozen, Notion's", 2)
+
+
+@pytest.mark.parametrize(
+    ("decision", "expected"),
+    [
+        ({"choice": "mapable"}, "{}, MapAble's"), ({"choice": "notion"}, "{}, Notion's"),
+        ({"choice": "value", "value": "neither"}, "neither"),
+    ],
+    ids=["mapable", "notion", "neither"],
+)
+async def test_what_a_person_chooses_is_what_both_sides_hold(
+    scene: Scene, decision: dict[str, str], expected: str
+) -> None:
+    system_id = f"choice {decision['choice']}"
+    conflict = await opened(scene, system_id)
+
+    status, _ = await decide(scene, conflict, decision)
+    await scene.settled()
+
+    number = await scene.value("""select "complaintNumber" from "Complaint" where id = %(id)s""", id=system_id)
+    assert (status, number) == (200, expected.format(system_id))
+    # what went to the row goes to the page as any change of a row does
+    await scene.until(lambda: scene.shows("Complaints", system_id, Complaint_Number=number))
+    await scene.settled()
+    assert await conflicts(scene, system_id) == []
+
+
 async def test_a_choice_that_the_database_refuses_overwrites_nothing_and_is_a_persons_again(scene: Scene) -> None:
     await complaint(scene, "taken")
     conflict = await opened(scene, "wanted")
 
-    status, _, _ = await scene.call(
-        "POST", f"{CONFLICTS}/{conflict['id']}/resolve", token=ADMIN,
-        json={"choice": "value", "value": "taken", "version": conflict["version"]},
-    )
+    status, _ = await decide(scene, conflict, {"choice": "value", "value": "taken"})
     await scene.settled()
 
     assert status == 200
