@@ -102,7 +102,11 @@ class Effects:
             if not await self._holding.allows(conn, now.entity, key, plan.page_id, group, deleted_at):
                 await work.finish(conn, [now.claim])
                 return False
-        page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=True)
+        await self._trashed(now, await self._sink.set_trashed(now.entity, plan.page_id, trashed=True))
+        return True
+
+    async def _trashed(self, now: Situation, page: Page) -> None:
+        """The page of a row that is gone is in the trash: only ids stay, and what people typed that no row took."""
         edited = edited_of(now, page, ())
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
@@ -110,14 +114,12 @@ class Effects:
             await audit.append(
                 conn,
                 audit.Entry(
-                    "page.trashed", now.claim.key, now.participant_id, plan.page_id, tuple(edited),
+                    "page.trashed", now.claim.key, now.participant_id, page.page_id, tuple(edited),
                     request_id=page.request_id,
-                    # edits that never reached the row, which is gone
                     detail={"lost": {key: page.values[key] for key in edited}} if edited else {},
                 ),
             )
             await work.finish(conn, [now.claim])
-        return True
 
     async def restore(self, now: Situation, plan: Restore) -> None:
         """Take the page of a row that is back out of the trash; its fields are compared next. Raises PageGone."""
@@ -202,7 +204,10 @@ class Effects:
             await work.release(conn, now.claim, wait_s=0, counts=False)
 
     async def find_out_trashed(self, now: Situation) -> None:
-        """Notion says something is in the trash: the page itself (a person did it) or the database around it."""
+        """Notion says something is in the trash: the page itself, or the database around it.
+
+        A person did it; unless it is where we want it to be, and were about to put it once more.
+        """
         page_id = now.link.page_id if now.link is not None else None
         assert page_id is not None
         try:
@@ -210,6 +215,9 @@ class Effects:
                 page = await self._sink.read(now.entity, page_id)
         except PageGone:
             await self.unlink(now, page_id, GONE)
+            return
+        if page.in_trash and isinstance(now.plan, Trash):
+            await self._trashed(now, page)
             return
         if page.in_trash:
             await self.unlink(now, page_id, TRASHED)
