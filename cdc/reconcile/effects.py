@@ -13,13 +13,14 @@ from cdc.reconcile.plan import Create, Resolve, Restore, Settle, Trash, Update
 from cdc.reconcile.reading import Reader, Situation
 from cdc.reconcile.settling import Settling, edited_of
 from sinks.base import OutcomeUnknown, Page, PageGone, PageSink
-from sinks.mapping.entities import columns_of
-from state import audit, links, lookups, stamps, work
+from sinks.mapping.entities import columns_of, field_of
+from sinks.mapping.likeness import alike
+from state import audit, links, lookups, settings, stamps, work
 from state.changes import ABSENT, PageId, Priority
 from state.database import Connection, Pool
 from state.errors import PoisonError, SyncError, TransientError
 from state.links import PageState
-from state.merge import Base, Pair, observed
+from state.merge import Base, Json, Pair, observed
 from state.work import WorkQueue
 
 log = structlog.get_logger(__name__)
@@ -62,7 +63,7 @@ class Effects:
             await self._queue.renew(claim, conn)
             await links.intend(
                 conn, entity.table, claim.system_id,
-                database_id=self._sink.database_of(entity), direction=now.direction,
+                database_id=self._sink.database_of(entity), direction=now.direction, pushing=now.ours.values,
             )
         try:
             page = await self._sink.create(entity, now.ours.values)
@@ -138,7 +139,8 @@ class Effects:
         pages = await self._sink.find(entity, claim.system_id)
         if len(pages) == 1:
             page = pages[0]
-            await self._settling.store(now, page.page_id, _seen_ours(page), "page.adopted", {}, page=page, again=True)
+            base = await self._base_of_found(now, page)
+            await self._settling.store(now, page.page_id, base, "page.adopted", {}, page=page, again=True)
             return
         if pages:
             async with self._pool.connection() as conn:
@@ -155,6 +157,22 @@ class Effects:
             await links.drop_intent(conn, entity.table, claim.system_id)
             await work.release(conn, claim, wait_s=0, counts=False)
         log.info("page.create_refuted", entity=entity.name, wanted=plan.wanted)
+
+    async def _base_of_found(self, now: Situation, page: Page) -> Base:
+        """Return what was agreed by a create that was not answered: all that it said, if it was ours that made it.
+
+        What shows something else by now was edited by a person; what MapAble says otherwise changed there since.
+        """
+        sent = now.link.pushing if now.link is not None else None
+        if not sent or not await self._made_by_us(page):
+            return _seen_ours(page)
+        made = {key: Pair(value, _got(now, key, value, page)) for key, value in sent.items() if key in page.values}
+        return {**_seen_ours(page), **made}
+
+    async def _made_by_us(self, page: Page) -> bool:
+        async with self._pool.connection() as conn:
+            bot = (await settings.get(conn, settings.BOT) or {}).get("id")
+        return bot is not None and page.created_by == bot
 
     async def settle(self, now: Situation, plan: Settle) -> None:
         """Store what is known without a call."""
@@ -245,6 +263,12 @@ async def _deleted_at(conn: Connection, now: Situation) -> datetime:
     found = await stamps.load(conn, now.entity.name, columns_of(now.entity), [system_id])
     deleted_at = found[system_id].deleted_at if system_id in found else None
     return deleted_at if deleted_at is not None else now.claim.marked_at
+
+
+def _got(now: Situation, key: str, sent: Json, page: Page) -> Json:
+    """Return what Notion made of a value: what the page shows, if that is but another way of writing it."""
+    shown = page.values[key]
+    return shown if alike(field_of(now.entity, key).kind)(sent, shown) else sent
 
 
 def _seen_ours(page: Page) -> Base:
