@@ -20,6 +20,7 @@ from cdc.reconcile.effects import Effects
 from cdc.reconcile.facts import Gatherer
 from cdc.reconcile.fanout import Fanout
 from cdc.reconcile.holding import Holding
+from cdc.reconcile.leaving import Leaving
 from cdc.reconcile.loop import Reconciler
 from cdc.reconcile.meeting import Meeting
 from cdc.reconcile.reading import Reader
@@ -196,10 +197,10 @@ def reconciler_of(
     settings = parts.settings
     reader = reader_of(parts, sink)
     effects = Effects(
-        parts.pool, parts.queue, sink, reader, Holding(parts.pool, parts.rows),
-        Settling(parts.pool, sink, reader, time_zone=settings.zone),
+        parts.pool, parts.queue, sink, reader, Settling(parts.pool, sink, reader, time_zone=settings.zone),
         lookup_window_s=settings.notion_create_lookup_seconds,
     )
+    leaving = Leaving(parts.pool, parts.queue, sink, Holding(parts.pool, parts.rows))
     gatherer = Gatherer(
         parts.pool, sink, strategy=settings.notion_conflict_strategy, opened=settings.opened, time_zone=settings.zone
     )
@@ -208,7 +209,7 @@ def reconciler_of(
         grace_s=settings.notion_revert_grace_seconds,
     )
     meeting = Meeting(
-        parts.pool, sink, gatherer, absorber, effects, schema,
+        parts.pool, sink, gatherer, absorber, leaving, schema,
         always_read=settings.notion_conflict_strategy == "manual-review",
     )
     entities = {entity.name: entity for entity in settings.entities}
@@ -217,7 +218,7 @@ def reconciler_of(
     )
     return Reconciler(
         parts.pool, parts.queue, reader,
-        Acting(parts.queue, reader, effects, meeting, schema, returning, sink), returning,
+        Acting(parts.queue, reader, effects, leaving, meeting, schema, returning, sink), returning,
         Fanout(parts.pool, parts.rows, settings.entities), strays_of(parts, sink),
         adoption or adoption_of(parts, sink), meeting, looks or looks_of(parts, sink), schema.paused, entities,
         observer=parts.metrics.key,

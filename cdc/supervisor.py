@@ -166,6 +166,7 @@ class Supervisor:
         """Stream, and stream again after every interruption; makes the slot when there is none to read."""
         failures = 0
         while True:
+            wait_s = 0.0
             try:
                 await attempt(self._stream(on_marked), "stream")
             except* FatalError as group:
@@ -176,7 +177,7 @@ class Supervisor:
                 self.problem = _described(_first(group))
                 wait_s = _wait_s(failures)
                 log.warning("stream.interrupted", why=self.problem, again_in_s=round(wait_s, 1))
-                await asyncio.sleep(wait_s)
+            await asyncio.sleep(wait_s)
 
     async def _stream(self, on_marked: Callable[[], None]) -> None:
         """Keep the queue up to date until the stream fails."""

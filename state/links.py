@@ -100,6 +100,11 @@ update "NotionSyncMapping" set
 where "entityType" = %(entity_type)s and "systemId" = %(system_id)s
 """
 
+FORGET_VALUES: Final[LiteralString] = """
+update "NotionSyncMapping" set base = '{}', pushing = null, "leftOut" = '{}', refused = '{}', written = null
+where "entityType" = %(entity_type)s and "systemId" = %(system_id)s
+"""
+
 # What is there has to be looked for by the System ID, and made where it is not found
 FORGET_PAGE: Final[LiteralString] = """
 update "NotionSyncMapping" set
@@ -277,6 +282,11 @@ async def set_state(
     await conn.execute(
         SET_STATE, {"entity_type": entity_type, "system_id": system_id, "state": state.value, "because": because}
     )
+
+
+async def forget_values(conn: Connection, entity_type: str, system_id: str) -> None:
+    """Keep the ids and the state of the link only."""
+    await conn.execute(FORGET_VALUES, {"entity_type": entity_type, "system_id": system_id})
 
 
 async def forget_page(conn: Connection, entity_type: str, system_id: str) -> None:

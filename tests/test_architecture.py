@@ -84,6 +84,20 @@ def test_the_rules_stand_apart_from_io(name: str) -> None:
     assert waits == []
 
 
+def test_nothing_is_awaited_where_it_could_be_cancelled_into_a_group() -> None:
+    # what is raised in an `except*` comes out in an exception group, a cancellation too: nobody takes it for one then
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.TryStar)
+        if any(isinstance(inner, ast.Await) for handler in node.handlers for inner in ast.walk(handler))
+    ]
+
+    assert wrong == []
+
+
 def test_the_stand_in_knows_nothing_of_the_product() -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {module}"

@@ -107,7 +107,7 @@ class Backfill:
         """Go on until nothing is left, through a restart of the database and the end of the active process."""
         failures, done = 0, False
         while not done:
-            waiting = self._total
+            waiting, wait_s = self._total, 0.0
             try:
                 # asked again while watching: should the active process end, the rest is ours to do
                 async with self._parts.leadership().attempt() as lock:
@@ -122,7 +122,8 @@ class Backfill:
                 if failures >= FAILURES:
                     raise
                 self._say(f"interrupted, trying again: {_told(group)}")
-                await asyncio.sleep(min(5.0, 0.2 * 2.0**failures))
+                wait_s = min(5.0, 0.2 * 2.0**failures)
+            await asyncio.sleep(wait_s)
 
     async def _work(self, lock: LockConnection) -> bool:
         sink = await sink_of(self._parts)

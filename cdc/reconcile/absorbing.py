@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cdc.reconcile import crossing
 from cdc.reconcile.facts import Facts
-from cdc.reconcile.merging import Merged
+from cdc.reconcile.merging import Merged, not_taken, take_back
 from cdc.reconcile.plan import Refusal, Update
 from cdc.reconcile.reading import Absorbed, Reader, Situation
 from cdc.reconcile.recording import Recorder
@@ -41,7 +41,7 @@ class Absorber:
         assert now.link is not None
         async with self._pool.connection() as conn, conn.transaction():
             # MapAble's row before anything of the sidecar: capture and we lock in the same order
-            again = await self._write_row(conn, now, merged)
+            again = await self._write_row(conn, now, merged, facts)
             refused = _refused(now.link, merged)
             due = self._due(now.link, merged, refused)
             left = {key: entry for key, entry in refused.items() if key not in due}
@@ -72,20 +72,20 @@ class Absorber:
             await recorder.queue_explanations()
         return Absorbed(update, wait_s, left, written)
 
-    async def _write_row(self, conn: Connection, now: Situation, merged: Merged) -> bool:
+    async def _write_row(self, conn: Connection, now: Situation, merged: Merged, facts: Facts) -> bool:
         """Write people's values to the row; what it did not take leaves the merge. True: look at the key again."""
         if not merged.pull:
             return False
         assert now.row is not None
+        assert now.link is not None
         columns = {pulled.column: pulled.value for pulled in merged.pull.values()}
         written = await self._writeback.write(conn, now.entity, now.claim.system_id, now.row, columns)
         for key, pulled in tuple(merged.pull.items()):
             if written.missing or pulled.column in written.stale:
-                _undo(now, merged, key)
+                take_back(merged, now.link.base, key)
             elif pulled.column in written.refused:
-                _undo(now, merged, key)
-                name = field_of(now.entity, key).name
-                merged.refused[key] = Refusal(pulled.theirs, f"{name}: {written.refused[pulled.column]}")
+                reason = f"{field_of(now.entity, key).name}: {written.refused[pulled.column]}"
+                not_taken(merged, now.link.base, facts.conflicts, key, reason)
         return written.missing or bool(written.stale)
 
     def _due(self, link: Link, merged: Merged, refused: Mapping[str, Any]) -> dict[str, Refusal]:
@@ -114,28 +114,21 @@ class Absorber:
         assert now.link is not None
         if now.link.state != PageState.LIVE:
             await recorder.line("page.linked_again", ())
+        if now.link.pushing:
+            await recorder.unanswered(now.link, refused)
         if merged.pull:
             await recorder.pulled(merged.pull, facts.edited_by)
         for key, clash in merged.decided.items():
             await recorder.decided(key, clash, facts.edited_by)
         for key, clash in merged.frozen.items():
             await recorder.frozen(key, clash, facts)
+        for key, reason in merged.undone.items():
+            await recorder.undone(key, reason, facts)
         for key, status in merged.closed.items():
             await recorder.closed(key, status, facts)
         for key, entry in refused.items():
             if entry != now.link.refused.get(key):
                 await recorder.refused(key, entry, facts.edited_by)
-
-
-def _undo(now: Situation, merged: Merged, key: str) -> None:
-    """The row has not taken the field: both sides agree on no more than before."""
-    assert now.link is not None
-    del merged.pull[key]
-    merged.base.pop(key)
-    if key in now.link.base:
-        merged.base[key] = now.link.base[key]
-    merged.decided.pop(key, None)
-    merged.closed.pop(key, None)
 
 
 def _refused(link: Link, merged: Merged) -> dict[str, Any]:
@@ -146,6 +139,8 @@ def _refused(link: Link, merged: Merged) -> dict[str, Any]:
         same = before is not None and before["value"] == refusal.theirs and before["reason"] == refusal.reason
         since = before["since"] if before is not None and same else link.read_at.isoformat()
         entries[key] = {"value": refusal.theirs, "since": since, "reason": refusal.reason}
+        if refusal.unreadable:
+            entries[key]["unreadable"] = True
     return entries
 
 

