@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -74,6 +75,7 @@ class Ending:
     disruptions_s: Sequence[float]     # when a process was killed or its connections were lost
     wrong: frozenset[tuple[str, str, str]]
     members: frozenset[str]            # users that are participants now
+    ahead_s: float                     # of the stopwatch that pages and requests go by, MapAble's clock is this much
     confirmed: bool                    # the slot is past all that was committed
 
     def link_of(self, table: str, system_id: str) -> Link | None:
@@ -149,7 +151,7 @@ async def ending_of(
         parked=await scene.rows("select entity, system_id, reason, message from notion_sync.parked"),
         work=int(await scene.value("select count(*) from notion_sync.work")),
         requests=tuple(scene.sandbox.requests), log=log, disruptions_s=disruptions_s, wrong=wrong,
-        members=frozenset(row["id"] for row in members), confirmed=confirmed,
+        members=frozenset(row["id"] for row in members), ahead_s=time.time() - time.monotonic(), confirmed=confirmed,
     )
 
 

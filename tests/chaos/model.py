@@ -7,7 +7,7 @@ down. Which of two rival values wins is left open where the clocks may not tell;
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
@@ -316,10 +316,12 @@ def _on_record(
         return
     table, system_id = rows.get(typed.page_id, ("", ""))
     column = "participantId" if prop.kind == "relation" else str(prop.column)
-    wrote = service_wrote.get((table, system_id, column), ())
+    wrote: Sequence[Any] = service_wrote.get((table, system_id, column), ())
     if prop.kind == "relation":
         wrote = [link.page_id for link in end.links if link.table.name == "User" and link.system_id in wrote]
-    if any(column_plain(prop.kind, one) == value for one in wrote):
+    if any(column_plain(prop.kind, one) == value for one in wrote) or _no_rival(
+        end, typed, over, (table, system_id), wrote
+    ):
         return
     if _agreed(end, typed, over):
         return
@@ -330,6 +332,33 @@ def _on_record(
     verdict.findings.append(
         f"{typed.table.name} {system_id}: a person typed {typed.new!r} into {prop.name} of page {typed.page_id}, "
         f"the bot saw it and {did}, and it is not on record"
+    )
+
+
+def _no_rival(
+    end: Ending, typed: PageChange, over: PageChange, row: tuple[str, str], wrote: Sequence[Any]
+) -> bool:
+    """Whether what was typed was agreed on: the last that both sides had, or what the row held at the time."""
+    assert typed.prop is not None
+    prop = typed.table.prop(typed.prop)
+    value = plain(prop.kind, typed.new)
+    taken = [column_plain(prop.kind, one) for one in wrote]
+    before = [
+        plain(prop.kind, one.new)
+        for one in end.pages.changes
+        if (one.page_id, one.prop) == (typed.page_id, typed.prop) and one.step < typed.step
+        and (one.by == "bot" or plain(prop.kind, one.new) in taken)
+    ]
+    if before and before[-1] == value:
+        return True
+    if prop.column is None:
+        return False
+    held = [one for one in end.changes if (one.table, one.system_id) == row and one.new is not None]
+    until_s = [*(one.at.timestamp() - end.ahead_s for one in held[1:]), over.at_s]
+    return any(
+        column_plain(prop.kind, (one.new or {}).get(prop.column)) == value and ends_s >= typed.at_s
+        for one, ends_s in zip(held, until_s, strict=True)
+        if one.at.timestamp() - end.ahead_s <= over.at_s
     )
 
 

@@ -263,6 +263,19 @@ class _Run:
             await command(self.env, "deletes", "approve", "--all")
         await command(self.env, "sweep")
         await self.quiet()
+        await self._idle()
+
+    async def _idle(self) -> None:
+        """Watch it for two polls: once at rest it asks for nothing else, and marks nothing."""
+        before = self.sandbox.count("POST", ".*/query")
+        others = len(self.sandbox.requests) - before
+        await self.sandbox.wait_for(lambda: self.sandbox.count("POST", ".*/query") >= before + 14, 20)
+        spent = len(self.sandbox.requests) - self.sandbox.count("POST", ".*/query") - others
+        # schemas are looked at now and then
+        asked = [f"{one.method} {one.path}" for one in tuple(self.sandbox.requests)[-60:] if "/pages" in one.path]
+        if spent > 14:
+            self.report.findings.append(f"{spent} requests although nothing happens: {asked[-3:]}")
+        await self.quiet()
 
     async def _held(self) -> int:
         conn = await self.application.connection()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -21,7 +20,7 @@ def stories(end: Ending, findings: Sequence[str]) -> str:
 
 
 def _story(end: Ending, page_id: str) -> str:
-    ahead_s = time.time() - time.monotonic()
+    ahead_s = end.ahead_s
     told: list[tuple[float, str]] = []
     for one in end.pages.changes:
         if one.page_id == page_id:
