@@ -2,7 +2,8 @@
 
 Marks carry no values: a row is read again when it is sent. So a large transaction may be marked in chunks before its
 commit is reached (it is committed, or it would not be in the stream), and marking twice is harmless. Nothing is ever
-written because of a transaction that marks nothing: our own commits come back as such, and would feed themselves.
+written to the log because of a transaction that marks nothing: our own commits come back as such, and would feed
+themselves. How far the slot is told to forget is known beforehand all the same (`state.streamed`).
 
 With the marks goes when each row was changed, for the conflicts that are decided by time (`state.stamping`). It never
 decides whether to mark.
@@ -18,7 +19,7 @@ import structlog
 
 from cdc.gathering import Gathering, Pending
 from cdc.replication.stream import ReplicationStream
-from state import marking, stamps, work
+from state import marking, stamps, streamed, work
 from state.changes import Priority, Reason
 from state.database import Connection, Pool
 
@@ -85,6 +86,9 @@ class Capture:
 
     async def _store(self, pending: Pending) -> None:
         if not pending.keys and not pending.swept:
+            if pending.end_lsn is not None:
+                async with self._pool.connection() as conn:
+                    await streamed.note(conn, pending.end_lsn)
             return
         async with self._pool.connection() as conn:
             if pending.bulk:

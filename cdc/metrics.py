@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from cdc.replication.slot import SlotState
 from cdc.watch.noticing import Noticed
 from state.looks import Sweep
 from state.work import Claim
 
+WAL_STATUSES = ("reserved", "extended", "unreserved", "lost", "missing", "unknown")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
 
@@ -49,6 +52,15 @@ class Metrics:
             "mapable_cdc_slot_retained_bytes", "Log the server keeps for the slot, from restart_lsn.",
             registry=self.registry,
         )
+        self.safe_wal = Gauge(
+            "mapable_cdc_slot_safe_wal_bytes",
+            "Log that may still be written before the slot is lost; NaN where max_slot_wal_keep_size bounds nothing.",
+            registry=self.registry,
+        )
+        self.wal_status = Gauge(
+            "mapable_cdc_slot_wal_status", "1 for how the slot's log stands now, 0 for the others.", ("status",),
+            registry=self.registry,
+        )
         self.pages_read = Counter(
             "mapable_cdc_pages_looked_at", "Pages read to find edits, by entity and occasion (poll, sweep).",
             ("entity", "occasion"), registry=self.registry,
@@ -67,6 +79,9 @@ class Metrics:
             registry=self.registry,
         )
         self.active = Gauge("mapable_cdc_active", "1 while this process is the active one.", registry=self.registry)
+        self.held = Gauge(
+            "mapable_cdc_held", "1 while this process waits for `mapable-cdc adopt`.", registry=self.registry
+        )
 
     def request(self, operation: str, outcome: str, took_s: float) -> None:
         self.requests.labels(operation, outcome).inc()
@@ -95,6 +110,14 @@ class Metrics:
             ("differing", found.differing), ("missing", found.missing), ("unknown", found.unknown)
         ):
             self.pages_found.labels(found.entity, "sweep", what).inc(pages or 0)
+
+    def slot(self, found: SlotState | None) -> None:
+        self.retained.set((found.retained_bytes if found is not None else None) or 0)
+        safe_bytes = found.safe_wal_bytes if found is not None else None
+        self.safe_wal.set(math.nan if safe_bytes is None else safe_bytes)
+        now = "missing" if found is None else found.wal_status or "unknown"
+        for status in WAL_STATUSES:
+            self.wal_status.labels(status).set(status == now)
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

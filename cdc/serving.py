@@ -103,8 +103,7 @@ def metrics_of(parts: app.Parts) -> Render:
             parts.metrics.queue_keys.labels(priority).set(depth.keys)
             parts.metrics.queue_age.labels(priority).set(depth.oldest_age_s)
         parts.metrics.parked.set(status.parked)
-        retained_bytes = status.slot.retained_bytes if status.slot is not None else None
-        parts.metrics.retained.set(retained_bytes or 0)
+        parts.metrics.slot(status.slot)
         return parts.metrics.render()
 
     return render

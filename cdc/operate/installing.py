@@ -9,6 +9,7 @@ from typing import Final, LiteralString
 import psycopg
 import structlog
 
+from cdc import cluster
 from cdc.app import Parts
 from sinks.mapping.canonical import empty
 from sinks.mapping.entities import field_of
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 async def set_up(parts: Parts, parent_page_id: str | None, progress: Callable[[Done], None]) -> tuple[Done, ...]:
     """Make or complete the databases; raises FatalError when a person must act first."""
     settings = parts.settings
+    await cluster.ours(parts.pool, settings.direct.dsn)
     async with parts.pool.connection() as conn, _alone(conn, settings.state_schema):
         done = await Setup(
             parts.client, conn, settings.entities, configured=settings.databases, parent_page_id=parent_page_id,

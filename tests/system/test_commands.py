@@ -19,7 +19,7 @@ ARGUMENTS = {
     ("sync",): ("participant",), ("conflicts", "show"): ("1",),
     ("conflicts", "resolve"): ("1", "mapable", "--version", "1"), ("audit",): ("--person", "p"),
     ("deletes", "approve"): ("--all",), ("deletes", "reject"): ("--all",), ("parked", "retry"): ("--all",),
-    ("parked", "drop"): ("--all", "--yes"), ("explain",): ("participant", "p"),
+    ("parked", "drop"): ("--all", "--yes"), ("explain",): ("participant", "p"), ("adopt",): ("--failover",),
 }  # fmt: skip
 VERBS = (
     ("run",), ("setup",), ("backfill",), ("status",), ("slot", "show"), ("slot", "drop"), ("conflicts", "list"),
