@@ -20,6 +20,7 @@ from cdc.cli.audit import audit
 from cdc.cli.backfill_view import Bar, forecast_tables, parked_as_json, parked_table
 from cdc.cli.conflicts import conflicts
 from cdc.cli.deletes import deletes
+from cdc.cli.doctor import doctor, uninstall
 from cdc.cli.explain import explain
 from cdc.cli.parked import parked
 from cdc.cli.sweep import sweep as run_sweep
@@ -288,5 +289,5 @@ def slot_drop(ctx: click.Context) -> None:
     out.print("Dropped." if dropped else f"There is no slot {settings.replication_slot}.", soft_wrap=True)
 
 
-for verb in (sync, conflicts, parked, deletes, explain, audit, webhook, adopt):
+for verb in (sync, conflicts, parked, deletes, explain, audit, doctor, webhook, adopt, uninstall):
     main.add_command(verb)
