@@ -65,6 +65,7 @@ class Supervisor:
         self.role = "starting"
         self.streaming = False
         self.problem: str | None = None
+        parts.metrics.streaming.set_function(lambda: self.streaming)
 
     def stop(self) -> None:
         """Ask for a clean end: no new work, what is in flight ends."""

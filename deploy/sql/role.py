@@ -114,7 +114,8 @@ def opened(entity: Entity) -> tuple[str, ...]:
 
 def insertable(entity: Entity) -> tuple[str, ...]:
     """Return the columns of a row that is made from a page."""
-    also = [*BLANK.get(entity.name, ()), *([AUTHOR[entity.name]] if entity.name in AUTHOR else [])]
+    participant = [entity.participant_column] if entity.participant_column is not None else []
+    also = [*participant, *BLANK.get(entity.name, ()), *([AUTHOR[entity.name]] if entity.name in AUTHOR else [])]
     return tuple(dict.fromkeys(("id", *writable(entity), *also)))
 
 

@@ -65,9 +65,9 @@ grant update ("title", "riskLevel", "status", "category", "updatedAt") on :"sche
 
 -- Rows for pages that people made
 \if :create_rows
-    grant insert ("id", "incidentType", "description", "occurredAt", "status", "ndisReported", "updatedAt", "reportedBy") on :"schema"."Incident" to :"role";
-    grant insert ("id", "complaintNumber", "source", "description", "status", "receivedAt", "updatedAt") on :"schema"."Complaint" to :"role";
-    grant insert ("id", "title", "riskLevel", "status", "category", "updatedAt", "description", "identifiedBy") on :"schema"."Risk" to :"role";
+    grant insert ("id", "incidentType", "description", "occurredAt", "status", "ndisReported", "updatedAt", "participantId", "reportedBy") on :"schema"."Incident" to :"role";
+    grant insert ("id", "complaintNumber", "source", "description", "status", "receivedAt", "updatedAt", "participantId") on :"schema"."Complaint" to :"role";
+    grant insert ("id", "title", "riskLevel", "status", "category", "updatedAt", "participantId", "description", "identifiedBy") on :"schema"."Risk" to :"role";
 \endif
 
 commit;

@@ -124,11 +124,16 @@ async def test_people_are_shown_by_name(scene: Scene) -> None:
 
 
 async def test_a_page_that_a_person_made_becomes_a_row(scene: Scene) -> None:
-    scene.sandbox.people.create(
-        "Risks", {"Title": "Loose rug", "Risk Level": "LOW", "Status": "IDENTIFIED", "Category": "Home"}
-    )
+    await scene.participant("p0", "Olive")
 
-    await scene.until_true("""select exists (select from "Risk" where title = 'Loose rug')""")
+    scene.sandbox.people.create("Risks", {
+        "Title": "Loose rug", "Risk Level": "LOW", "Status": "IDENTIFIED", "Category": "Home",
+        "Participant": [scene.page_id("Participants", "p0")],
+    })
+
+    await scene.until_true(
+        """select exists (select from "Risk" where title = 'Loose rug' and "participantId" = 'p0')"""
+    )
 
 
 async def test_a_field_that_the_file_leaves_closed_pauses_nothing_else(scene: Scene) -> None:
