@@ -114,7 +114,11 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
             open_pool(source_info, name="source", max_size=4, configure=adapt)
         )
         rows = Rows(source_pool, database.schema)
-        pacer = Pacer(settings.notion_requests_per_minute, window_s=WINDOW_S, ledger=RequestLedger(pool, WINDOW_S))
+        pacer = Pacer(
+            settings.notion_requests_per_minute, window_s=WINDOW_S, ledger=RequestLedger(pool, WINDOW_S),
+            observer=metrics.waited,
+        )
+        metrics.gauges.pace(pacer)
         await pacer.open()
         client = NotionClient(
             settings.notion_api_key.get_secret_value(), base_url=settings.notion_base_url, pacer=pacer,
@@ -214,7 +218,7 @@ def reconciler_of(
     )
     absorber = Absorber(
         parts.pool, reader, WriteBack(settings.direct.schema), time_zone=settings.zone,
-        grace_s=settings.notion_revert_grace_seconds,
+        grace_s=settings.notion_revert_grace_seconds, observer=parts.metrics.wrote_back,
     )
     meeting = Meeting(
         parts.pool, sink, gatherer, absorber, leaving, schema,

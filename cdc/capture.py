@@ -12,7 +12,8 @@ decides whether to mark.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -20,12 +21,15 @@ import structlog
 from cdc.gathering import Gathering, Pending
 from cdc.replication.stream import ReplicationStream
 from state import marking, stamps, streamed, work
-from state.changes import Priority, Reason
+from state.changes import Key, Priority, Reason
 from state.database import Connection, Pool
 
 CHUNK: Final = 5_000
 SLICE: Final = 200
 """Frames taken at a time: the writer, in the same loop, waits no longer than these for what the database answered."""
+Observer = Callable[[int, int, Mapping[Key, datetime]], None]
+"""Called with (changes, keys, when keys were first committed) once they are in the queue."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -47,7 +51,7 @@ class Capture:
         *,
         on_marked: Callable[[], None],
         per_column: bool = False,
-        observer: Callable[[int, int], None] = lambda *_: None,
+        observer: Observer = lambda *_: None,
     ) -> None:
         self._pool = pool
         self._slot = slot
@@ -104,7 +108,7 @@ class Capture:
                     await marking.start(conn, sorted(pending.swept))
                 if pending.end_lsn is not None:
                     await work.save_position(conn, self._slot, pending.end_lsn)
-        self._observer(pending.changes, pending.keys)
+        self._observer(pending.changes, pending.keys, pending.committed)
         self._on_marked()
         log.debug("changes.marked", changes=pending.changes, keys=pending.keys, swept=len(pending.swept))
 

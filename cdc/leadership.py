@@ -109,6 +109,12 @@ class Office:
             await self._heard.wait_for(lambda: not self._held or time.monotonic() - self._heard_s < FRESH_S)
 
 
+async def alone(conn: Connection, name: str) -> bool:
+    """Whether no process is active; none becomes so for as long as this connection stands."""
+    row = await (await conn.execute(TRY_LOCK, {"name": name})).fetchone()
+    return row is not None and bool(row[0])
+
+
 class Leadership:
     """The lock of one sidecar and slot."""
 
@@ -130,8 +136,7 @@ class Leadership:
         except psycopg.Error as error:
             raise unreachable(error) from None
         try:
-            row = await (await conn.execute(TRY_LOCK, {"name": self._name})).fetchone()
-            if row is None or not row[0]:
+            if not await alone(conn, self._name):
                 yield None
                 return
             await conn.execute(LOSE_WHEN_SILENT)

@@ -69,6 +69,7 @@ class Supervisor:
         self.streaming = False
         self.problem: str | None = None
         self.hint: str | None = None
+        parts.metrics.streaming.set_function(lambda: self.streaming)
 
     def stop(self) -> None:
         """Ask for a clean end: no new work, what is in flight ends."""

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from cdc.config import Settings
-from cdc.leadership import Leadership
+from cdc.leadership import alone
 from cdc.refusals import refused
 from cdc.serving import drop_slot
 from state.database import Connection
@@ -41,18 +41,16 @@ async def uninstall(settings: Settings, *, with_schema: bool) -> Removed:
     """
     conn = await _connected(settings)
     async with conn:
-        leadership = Leadership(settings.direct.dsn, f"{settings.state_schema} {settings.replication_slot}")
-        async with leadership.attempt() as alone:
-            if alone is None:
-                raise FatalError(
-                    "a `mapable-cdc run` is active, or another command that works as one",
-                    "Stop that process first, and see to it that nothing starts it again.",
-                )
-            there = with_schema and await _is_there(conn, settings.state_schema)
-            dropped = await drop_slot(settings)
-            if there:
-                await _drop(conn, settings.state_schema)
-            return Removed(dropped, there)
+        if not await alone(conn, f"{settings.state_schema} {settings.replication_slot}"):
+            raise FatalError(
+                "a `mapable-cdc run` is active, or another command that works as one",
+                "Stop that process first, and see to it that nothing starts it again.",
+            )
+        there = with_schema and await _is_there(conn, settings.state_schema)
+        dropped = await drop_slot(settings)
+        if there:
+            await _drop(conn, settings.state_schema)
+        return Removed(dropped, there)
 
 
 async def _connected(settings: Settings) -> Connection:
