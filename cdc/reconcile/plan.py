@@ -221,14 +221,16 @@ def _unlinked(ours: Ours | None, link: Link, page_id: PageId, reasons: Reason) -
 def _compare(ours: Ours, link: Link, page_id: PageId, reasons: Reason) -> Plan:
     base = agreed(link.base, ours.values)
     values = changed(ours.values, base)
-    # a write whose answer was lost, an edit that waits to be put back, an edit that would be overwritten unseen
-    # a field that is frozen: whoever owns it by now, only a person ends that
-    frozen = bool(values) and link.conflict_state == "pending"
-    if reasons & Reason.THEIRS or link.pushing or link.refused or frozen or values.keys() & ours.shared:
+    # a write whose answer was lost, an edit that waits to be put back
+    if reasons & Reason.THEIRS or link.pushing or link.refused:
         return Look(page_id)
     if values:
         wait_s = cooling_s(link)
-        return Later(wait_s) if wait_s > 0 else Update(page_id, values, base)
+        if wait_s > 0:
+            return Later(wait_s)
+        # an edit that would be overwritten unseen; a frozen field, which only a person ends, whoever owns it by now
+        unseen = values.keys() & ours.shared or link.conflict_state == "pending"
+        return Look(page_id) if unseen else Update(page_id, values, base)
     if base != link.base or dict(ours.left_out) != dict(link.left_out):
         return Settle(base)
     if not ours.waiting <= link.waits_of(ours.entity):
