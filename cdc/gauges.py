@@ -40,7 +40,8 @@ class Gauges:
         self.retained = gauge("slot_retained_bytes", "Log the server keeps for the slot, from restart_lsn.")
         self.lag = gauge("capture_lag_bytes", "Log that was written and is not acknowledged yet.")
         self.safe = gauge(
-            "slot_safe_wal_bytes", "Log that may be written before the slot is lost; +Inf without a limit."
+            "slot_safe_wal_bytes",
+            "Log that may be written before the slot is lost; +Inf without a limit, NaN without a slot.",
         )
         self.budget_limit = gauge("budget_requests_limit", "Requests to Notion allowed in any minute; 0: no limit.")
         self.budget_used = gauge("budget_requests_used", "Requests to Notion that count against the limit now.")
@@ -96,6 +97,8 @@ def _lag_bytes(slot: SlotState | None) -> int:
 
 
 def _safe_bytes(slot: SlotState | None) -> float:
-    if slot is None or slot.safe_wal_bytes is not None:
-        return float((slot.safe_wal_bytes or 0) if slot is not None else 0)
+    if slot is None:
+        return float("nan")
+    if slot.safe_wal_bytes is not None:
+        return float(slot.safe_wal_bytes)
     return 0.0 if slot.lost else float("inf")
