@@ -153,7 +153,7 @@ def _only_pushes(now: Situation, found: Merged, page: Page, facts: Facts) -> boo
     return (
         bool(found.push)
         and found.base == dict(link.base)
-        and not (found.pull or found.refused or found.unshowable or found.frozen or found.closed)
+        and not (found.pull or found.refused or found.left_as_is or found.frozen or found.closed)
         and not (link.refused or link.pushing or now.waiting)
         and link.state == PageState.LIVE
         and not (link.written and crossing.crossed(link.written, facts.edits, facts.property_ids, page))
