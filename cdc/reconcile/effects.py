@@ -11,7 +11,7 @@ from cdc.reconcile.plan import Create, Resolve, Restore, Settle, Update
 from cdc.reconcile.reading import Reader, Situation
 from cdc.reconcile.settling import Settling
 from sinks.base import OutcomeUnknown, Page, PageSink
-from state import links, lookups, work
+from state import links, lookups, settings, work
 from state.changes import ABSENT
 from state.database import Pool
 from state.errors import PoisonError, SyncError
@@ -100,9 +100,10 @@ class Effects:
         pages = await self._sink.find(entity, claim.system_id)
         if len(pages) == 1:
             page = pages[0]
+            base = _sent(page) if await self._is_untouched(now, page) else _seen_ours(page)
             # should we have made it, this line is the only one that says what went there
             await self._settling.store(
-                now, page.page_id, _seen_ours(page), "page.adopted", {}, page=page, again=True, read=page.values
+                now, page.page_id, base, "page.adopted", {}, page=page, again=True, read=page.values
             )
             return
         if pages:
@@ -144,6 +145,15 @@ class Effects:
                 else:
                     await work.finish(conn, [claim])
 
+    async def _is_untouched(self, now: Situation, page: Page) -> bool:
+        """Whether the page is as our create, the answer of which was lost, has left it."""
+        assert now.link is not None
+        if now.link.state != PageState.INTENDED:
+            return False
+        async with self._pool.connection() as conn:
+            bot = (await settings.get(conn, settings.BOT) or {}).get("id")
+        return bot is not None and page.created_by == bot == page.edited_by
+
     async def _forget_intent(self, now: Situation) -> None:
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
@@ -154,6 +164,11 @@ class Effects:
         if now.link.intended_at is None:
             return self._lookup_window_s
         return (now.link.read_at - now.link.intended_at).total_seconds()
+
+
+def _sent(page: Page) -> Base:
+    """Return the base of a page that nobody but us has written: what it shows is what we sent."""
+    return {field: Pair(value, value) for field, value in page.values.items()}
 
 
 def _seen_ours(page: Page) -> Base:
