@@ -44,6 +44,11 @@ order by id
 
 COUNT: Final[LiteralString] = "select count(*) from conflict where status in ('open', 'deciding')"
 
+WAITING: Final[LiteralString] = """
+select count(*), coalesce(extract(epoch from clock_timestamp() - min(opened_at)), 0)::float8
+from conflict where status in ('open', 'deciding')
+"""
+
 KEPT: Final[LiteralString] = """
     (c.version > %(seen)s and (c.mapable, c.notion) is not distinct from (excluded.mapable, excluded.notion))"""
 
@@ -168,6 +173,12 @@ async def count(conn: Connection) -> int:
     """Return how many are open or being decided."""
     row = await (await conn.execute(COUNT)).fetchone()
     return int(row[0]) if row is not None else 0
+
+
+async def waiting(conn: Connection) -> tuple[int, float]:
+    """Return how many are open or being decided, and the age of the oldest in seconds."""
+    row = await (await conn.execute(WAITING)).fetchone()
+    return (int(row[0]), float(row[1])) if row is not None else (0, 0.0)
 
 
 async def put_open(

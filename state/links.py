@@ -23,6 +23,7 @@ select
     "syncDirection" as direction, "intendedAt" as intended_at, base as base_json, pushing, "leftOut" as left_out,
     "sentAt" as sent_at, "sendIntervalS" as send_interval_s, clock_timestamp() as read_at, refused, written,
     "unlinkedBecause" as unlinked_because, "conflictState" as conflict_state,
+    "lastSyncedAt" as synced_at,
     coalesce((
         select jsonb_agg(jsonb_build_array(p.entity, p.target_entity, p.target_id))
         from pending_relation p
@@ -39,11 +40,11 @@ where "entityType" = %(entity_type)s and "systemId" = any (%(ids)s) and "pageSta
 
 INTEND: Final[LiteralString] = """
 insert into "NotionSyncMapping" as m (
-    "entityType", "systemId", "notionDatabaseId", "syncDirection", "pageState", "intendedAt")
-values (%(entity_type)s, %(system_id)s, %(database_id)s, %(direction)s, 'intended', clock_timestamp())
+    "entityType", "systemId", "notionDatabaseId", "syncDirection", "pageState", "intendedAt", pushing)
+values (%(entity_type)s, %(system_id)s, %(database_id)s, %(direction)s, 'intended', clock_timestamp(), %(pushing)s)
 on conflict ("entityType", "systemId") do update set
     "notionDatabaseId" = excluded."notionDatabaseId", "pageState" = 'intended',
-    "intendedAt" = clock_timestamp(), "notionPageId" = null, base = '{}', pushing = null
+    "intendedAt" = clock_timestamp(), "notionPageId" = null, base = '{}', pushing = excluded.pushing
 -- a page that was linked meanwhile must not be forgotten: another one would be made
 where m."notionPageId" is null
 """
@@ -168,6 +169,7 @@ class Link:
     written: Mapping[str, Any] | None = None
     unlinked_because: str | None = None
     conflict_state: str = "none"
+    synced_at: datetime | None = None
 
     @property
     def base(self) -> Base:
@@ -207,14 +209,19 @@ async def pages_of(conn: Connection, entity_type: str, ids: Sequence[str]) -> Ma
     return {row[0]: PageId(row[1]) for row in await cursor.fetchall()}
 
 
-async def intend(conn: Connection, entity_type: str, system_id: str, *, database_id: str, direction: str) -> None:
-    """Store, before a create is sent, that it is about to be: from now on its outcome is unknown until observed.
+async def intend(
+    conn: Connection, entity_type: str, system_id: str, *, database_id: str, direction: str, pushing: Mapping[str, Json]
+) -> None:
+    """Store, before a create is sent, what it is about to say: from now on its outcome is unknown until observed.
 
     Raises TransientError when a page was linked meanwhile: look again instead.
     """
     cursor = await conn.execute(
         INTEND,
-        {"entity_type": entity_type, "system_id": system_id, "database_id": database_id, "direction": direction},
+        {
+            "entity_type": entity_type, "system_id": system_id, "database_id": database_id, "direction": direction,
+            "pushing": Jsonb(dict(pushing)),
+        },
     )
     if cursor.rowcount == 0:
         raise TransientError("a page was linked to the row meanwhile")

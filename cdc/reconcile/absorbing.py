@@ -5,7 +5,7 @@ What has to go to the page comes after that, as an ordinary write (`cdc.reconcil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,13 +23,24 @@ from state import conflicts, links, lookups, work
 from state.database import Connection, Pool
 from state.links import Link, PageState, Settled
 
+Observer = Callable[[str, int], None]
+"""Called with (entity, fields) once people's values are in a row."""
+
 
 class Absorber:
     """Carries out the MapAble side of a merge."""
 
     def __init__(
-        self, pool: Pool, reader: Reader, writeback: WriteBack, *, time_zone: ZoneInfo, grace_s: float
+        self,
+        pool: Pool,
+        reader: Reader,
+        writeback: WriteBack,
+        *,
+        time_zone: ZoneInfo,
+        grace_s: float,
+        observer: Observer = lambda *_: None,
     ) -> None:
+        self._observer = observer
         self._pool = pool
         self._reader = reader
         self._writeback = writeback
@@ -70,6 +81,8 @@ class Absorber:
             elif update is None:
                 await work.release(conn, now.claim, wait_s=wait_s or 0.0, counts=False)
             await recorder.queue_explanations()
+        if merged.pull:
+            self._observer(now.entity.name, len(merged.pull))
         return Absorbed(update, wait_s, left, written)
 
     async def _write_row(self, conn: Connection, now: Situation, merged: Merged, facts: Facts) -> bool:

@@ -31,6 +31,7 @@ from state.changes import PageId, Priority
 from state.errors import PoisonError
 from state.work import WorkQueue
 
+REFUSED: Final = "notion_validation_error"
 STALE_AFTER_S: Final = 0.05
 """What was read longer ago than this before its turn came is read again."""
 
@@ -155,6 +156,12 @@ class Acting:
         except PageGone:
             await self._gone(now)
             return "unlinked"
+        except PoisonError as error:
+            # the properties of another database have other ids
+            refused = error.reason == REFUSED and isinstance(now.plan, Update)
+            if refused and await self._leaving.find_out_moved(now):
+                return "unlinked"
+            raise
         return await self.act(now)
 
     async def _gone(self, now: Situation) -> None:

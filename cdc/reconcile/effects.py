@@ -11,12 +11,14 @@ from cdc.reconcile.plan import Create, Resolve, Restore, Settle, Update
 from cdc.reconcile.reading import Reader, Situation
 from cdc.reconcile.settling import Settling
 from sinks.base import OutcomeUnknown, Page, PageSink
+from sinks.mapping.entities import field_of
+from sinks.mapping.likeness import alike
 from state import links, lookups, settings, work
 from state.changes import ABSENT
 from state.database import Pool
 from state.errors import PoisonError, SyncError
 from state.links import PageState
-from state.merge import Base, Pair, observed
+from state.merge import Base, Json, Pair, observed
 from state.work import WorkQueue
 
 log = structlog.get_logger(__name__)
@@ -54,7 +56,7 @@ class Effects:
             await self._queue.renew(claim, conn)
             await links.intend(
                 conn, entity.table, claim.system_id,
-                database_id=self._sink.database_of(entity), direction=now.direction,
+                database_id=self._sink.database_of(entity), direction=now.direction, pushing=now.ours.values,
             )
         try:
             page = await self._sink.create(entity, now.ours.values)
@@ -100,7 +102,7 @@ class Effects:
         pages = await self._sink.find(entity, claim.system_id)
         if len(pages) == 1:
             page = pages[0]
-            base = _sent(page) if await self._is_untouched(now, page) else _seen_ours(page)
+            base = await self._base_of_found(now, page)
             # should we have made it, this line is the only one that says what went there
             await self._settling.store(
                 now, page.page_id, base, "page.adopted", {}, page=page, again=True, read=page.values
@@ -124,6 +126,22 @@ class Effects:
             await work.release(conn, claim, wait_s=0, counts=False)
         log.info("page.create_refuted", entity=entity.name, wanted=plan.wanted)
 
+    async def _base_of_found(self, now: Situation, page: Page) -> Base:
+        """Return what was agreed by a create that was not answered: all that it said, if it was ours that made it.
+
+        What shows something else by now was edited by a person; what MapAble says otherwise changed there since.
+        """
+        sent = now.link.pushing if now.link is not None else None
+        if not sent or not await self._made_by_us(page):
+            return _seen_ours(page)
+        made = {key: Pair(value, _got(now, key, value, page)) for key, value in sent.items() if key in page.values}
+        return {**_seen_ours(page), **made}
+
+    async def _made_by_us(self, page: Page) -> bool:
+        async with self._pool.connection() as conn:
+            bot = (await settings.get(conn, settings.BOT) or {}).get("id")
+        return bot is not None and page.created_by == bot
+
     async def settle(self, now: Situation, plan: Settle) -> None:
         """Store what is known without a call."""
         assert now.link is not None
@@ -145,15 +163,6 @@ class Effects:
                 else:
                     await work.finish(conn, [claim])
 
-    async def _is_untouched(self, now: Situation, page: Page) -> bool:
-        """Whether the page is as our create, the answer of which was lost, has left it."""
-        assert now.link is not None
-        if now.link.state != PageState.INTENDED:
-            return False
-        async with self._pool.connection() as conn:
-            bot = (await settings.get(conn, settings.BOT) or {}).get("id")
-        return bot is not None and page.created_by == bot == page.edited_by
-
     async def _forget_intent(self, now: Situation) -> None:
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
@@ -166,9 +175,10 @@ class Effects:
         return (now.link.read_at - now.link.intended_at).total_seconds()
 
 
-def _sent(page: Page) -> Base:
-    """Return the base of a page that nobody but us has written: what it shows is what we sent."""
-    return {field: Pair(value, value) for field, value in page.values.items()}
+def _got(now: Situation, key: str, sent: Json, page: Page) -> Json:
+    """Return what Notion made of a value: what the page shows, if that is but another way of writing it."""
+    shown = page.values[key]
+    return shown if alike(field_of(now.entity, key).kind)(sent, shown) else sent
 
 
 def _seen_ours(page: Page) -> Base:

@@ -90,12 +90,15 @@ class Gatherer:
         self, now: Situation, stamp: Stamp | None, edits: Edits, moment: Moment | None
     ) -> Callable[[Field], Verdict]:
         property_ids = self._sink.properties_of(now.entity)
+        synced_at = now.link.synced_at if now.link is not None else None
 
         def of(declared: Field) -> Verdict:
             if self._strategy != "timestamp-based":
                 return verdict(self._strategy, Times(stamp.changed_at if stamp else None, moment))
             column = declared.source.name if isinstance(declared.source, Column) else ""
             edit = edits.properties.get(property_ids.get(declared.key, ""))
+            if edit is not None and synced_at is not None and edit.at < synced_at:
+                edit = None     # taken by then: the edit that is looked at is a later one, which no webhook told of
             ours_at = stamp.columns.get(column) if stamp is not None else None
             return verdict(self._strategy, Times(ours_at, Moment(edit.at) if edit is not None else moment))
 

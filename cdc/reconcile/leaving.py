@@ -113,6 +113,21 @@ class Leaving:
         else:
             await self.unlink(now, page_id, TRASHED)
 
+    async def find_out_moved(self, now: Situation) -> bool:
+        """Notion refused a write: whether that is because the page is in its place no more. It is unlinked then."""
+        page_id = now.link.page_id if now.link is not None else None
+        assert page_id is not None
+        try:
+            async with self._sink.turn(Priority(now.claim.priority)):
+                page = await self._sink.read(now.entity, page_id)
+        except PageGone:
+            await self.gone(now)
+            return True
+        if self._sink.holds(now.entity, page):
+            return False
+        await self.unlink(now, page_id, MOVED)
+        return True
+
     async def _bury(self, now: Situation, page_id: PageId, what: str, page: Page | None = None) -> None:
         """Neither row nor page are there any more: a tombstone stays, which knows ids only."""
         edited = edited_of(now.link.base, page, ()) if page is not None and now.link is not None else ()

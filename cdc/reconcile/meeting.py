@@ -27,6 +27,9 @@ from state.links import Link, PageState
 
 SHARED_LOOK_LASTS_S: Final = 60.0
 """A burst takes as long as Notion's window makes it, and what is edited meanwhile is found by the next look."""
+CAPTURE_S: Final = 0.2
+CAPTURE_BEHIND_S: Final = 2.0
+"""So long a clash waits for the log to tell of MapAble's change, and of its time."""
 NO_ROW: Final = "page.back_without_row"
 
 
@@ -106,6 +109,11 @@ class Meeting:
             return None
         facts = await self._gatherer.of(now, page)
         found = merge(now.entity, now.row, now.ours, now.link.base, now.link.pushing or {}, page, facts.rules)
+        if found.decided and capture_may_be_behind(now):
+            # MapAble's change was read before the log told when it was made: its mark is on the way
+            async with self._pool.connection() as conn:
+                await work.release(conn, now.claim, wait_s=CAPTURE_S, counts=False)
+            return None
         if _only_pushes(now, found, page, facts):
             return replace(now, left=Absorbed(update_of(now, page, found, {}), None, {}, now.link.written))
         if any(field_of(now.entity, key).kind is Kind.SELECT for key in found.refused):
@@ -129,6 +137,13 @@ def _unedited(link: Link) -> Page | None:
         return None
     values = {key: pair.got for key, pair in link.base.items() if not isinstance(pair.got, Absent)}
     return Page(link.page_id, None, link.system_id, values, False, None, None, None)
+
+
+def capture_may_be_behind(now: Situation) -> bool:
+    """Whether the log may still have to tell of a change that was read. Both times are of the database's clock."""
+    assert now.link is not None
+    age_s = (now.link.read_at - now.claim.marked_at).total_seconds()
+    return not now.claim.reasons & Reason.OURS and age_s < CAPTURE_BEHIND_S
 
 
 def _only_pushes(now: Situation, found: Merged, page: Page, facts: Facts) -> bool:

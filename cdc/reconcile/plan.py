@@ -18,6 +18,8 @@ from state.merge import Base, Json, agreed, changed
 DELETE_REJECTED: Final = "delete_rejected"
 FIRST_INTERVAL_S: Final = 1.0
 LONGEST_INTERVAL_S: Final = 60.0
+HELD_BACK: Final = 1.25
+"""A record whose wait is over is read again a moment later, and after this many waits at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,14 +221,16 @@ def _unlinked(ours: Ours | None, link: Link, page_id: PageId, reasons: Reason) -
 def _compare(ours: Ours, link: Link, page_id: PageId, reasons: Reason) -> Plan:
     base = agreed(link.base, ours.values)
     values = changed(ours.values, base)
-    # a write whose answer was lost, an edit that waits to be put back, an edit that would be overwritten unseen
-    # a field that is frozen: whoever owns it by now, only a person ends that
-    frozen = bool(values) and link.conflict_state == "pending"
-    if reasons & Reason.THEIRS or link.pushing or link.refused or frozen or values.keys() & ours.shared:
+    # a write whose answer was lost, an edit that waits to be put back
+    if reasons & Reason.THEIRS or link.pushing or link.refused:
         return Look(page_id)
     if values:
         wait_s = cooling_s(link)
-        return Later(wait_s) if wait_s > 0 else Update(page_id, values, base)
+        if wait_s > 0:
+            return Later(wait_s)
+        # an edit that would be overwritten unseen; a frozen field, which only a person ends, whoever owns it by now
+        unseen = values.keys() & ours.shared or link.conflict_state == "pending"
+        return Look(page_id) if unseen else Update(page_id, values, base)
     if base != link.base or dict(ours.left_out) != dict(link.left_out):
         return Settle(base)
     if not ours.waiting <= link.waits_of(ours.entity):
@@ -249,11 +253,15 @@ def cooling_s(link: Link) -> float:
 
 
 def next_interval_s(link: Link | None) -> float:
-    """Return how long the record has to wait after the send that is due now: it doubles while it stays hot."""
+    """Return how long the record has to wait after the send that is due now: it doubles while it stays hot.
+
+    Hot is a record that was changed again before its wait was over. Somebody who edits it every few seconds, each edit
+    sent before the next one, must not be slowed down.
+    """
     if link is None or link.sent_at is None:
         return FIRST_INTERVAL_S
     quiet_s = (link.read_at - link.sent_at).total_seconds()
-    if quiet_s > 2 * max(link.send_interval_s, FIRST_INTERVAL_S):
+    if quiet_s > HELD_BACK * max(link.send_interval_s, FIRST_INTERVAL_S):
         return FIRST_INTERVAL_S
     return min(LONGEST_INTERVAL_S, max(FIRST_INTERVAL_S, 2 * link.send_interval_s))
 

@@ -21,7 +21,7 @@ from sinks.mapping.entities import field_of
 from sinks.mapping.likeness import alike
 from sinks.mapping.model import Owner
 from state import audit, conflicts
-from state.changes import ABSENT
+from state.changes import ABSENT, Absent
 from state.database import Connection
 from state.explanations import digest_of, explain
 from state.links import Link
@@ -58,8 +58,9 @@ class Recorder:
 
     async def decided(self, key: str, clash: Clash, by: str | None) -> None:
         """The strategy chose. Whoever edited the page is told that MapAble's value was kept."""
-        await self.line("conflict.decided", (key,), _told(clash))
-        if clash.verdict.winner is Winner.MAPABLE and by is not None:
+        await self.line("conflict.decided", (key,), _told(clash, by))
+        # at first contact the page may be as we made it ourselves; later only somebody else can have changed it
+        if clash.verdict.winner is Winner.MAPABLE and (by is not None or self._was_agreed(key)):
             text = wording.notion_lost(field_of(self._now.entity, key), clash.notion, clash.mapable, self._zone)
             self._explain(key, [clash.notion, clash.mapable], text)
 
@@ -73,14 +74,14 @@ class Recorder:
             rule=clash.verdict.rule, seen=before.version if before is not None else 0,
         )
         if before is None:
-            await self.line("conflict.opened", (key,), {"id": found.id, **_told(clash)})
+            await self.line("conflict.opened", (key,), {"id": found.id, **_told(clash, facts.edited_by)})
             text = wording.frozen(
                 field_of(self._now.entity, key), clash.notion, clash.mapable, self._zone,
                 ping_pong=clash.verdict.rule == PING_PONG,
             )
             self._explain(key, ["conflict", str(found.id)], text)
         elif (before.version, before.status) != (found.version, found.status) and found.status == "open":
-            await self.line("conflict.refreshed", (key,), {"id": found.id, **_told(clash)})
+            await self.line("conflict.refreshed", (key,), {"id": found.id, **_told(clash, facts.edited_by)})
 
     async def undone(self, key: str, reason: str, facts: Facts) -> None:
         """What a person chose can't be done; the conflict waits for another choice."""
@@ -151,15 +152,20 @@ class Recorder:
                 participant_id=self._now.participant_id,
             )
 
+    def _was_agreed(self, key: str) -> bool:
+        pair = self._now.link.base.get(key) if self._now.link is not None else None
+        return pair is not None and not isinstance(pair.sent, Absent) and not isinstance(pair.got, Absent)
+
     def _explain(self, key: str, spoken_of: Json | Sequence[Json], text: str) -> None:
         self._explanations.append((key, digest_of(spoken_of), text))
 
 
-def _told(clash: Clash) -> dict[str, object]:
+def _told(clash: Clash, by: str | None) -> dict[str, object]:
     verdict = clash.verdict
     return {
         "base": clash.base, "mapable": clash.mapable, "notion": clash.notion, "winner": verdict.winner.value,
         "rule": verdict.rule,
         "mapableAt": verdict.mapable_at.isoformat() if verdict.mapable_at else None,
         "notionAt": verdict.notion_at.isoformat() if verdict.notion_at else None,
+        "notionBy": by,
     }

@@ -89,6 +89,7 @@ class Returning:
             case TransientError() if claim.attempts >= PARK_AFTER and not self._sink_down():
                 await self.park(claim, "kept_failing", str(error))
             case TransientError():
+                self._observer(claim.entity, "retried", claim)
                 await self.release(claim, backoff_s(claim.attempts), counts=not self._sink_down())
             case _:
                 raise error

@@ -75,6 +75,8 @@ class Settling:
         left_out = now.ours.left_out if now.ours is not None else {}
         newly_live = now.link is None or now.link.state != PageState.LIVE
         edited = edited_of(plan.base, page, properties) if plan is not None and page is not None else ()
+        # what has the same ids in another database, as the title has, is written there without a word
+        theirs = theirs or (page is not None and not self._sink.holds(entity, page))
         sent = bool(properties)
         settled = Settled(
             page_id, self._sink.database_of(entity), now.direction, base, left_out, sent,
@@ -89,7 +91,7 @@ class Settling:
                 await work.hold(conn, claim)
                 await links.settle(conn, entity.table, claim.system_id, settled)
                 await seed_stamp(conn, now)
-                await self._line(conn, now, page_id, action, properties, page, read)
+                await self._line(conn, now, page_id, action, properties, page, plan, read)
                 await lookups.wait_for(conn, claim.key, waiting)
                 if edited or theirs:
                     # the answer shows what people did meanwhile: look at once
@@ -112,7 +114,7 @@ class Settling:
     @staticmethod
     async def _line(
         conn: Connection, now: Situation, page_id: PageId, action: str, sent: Mapping[str, Json], page: Page | None,
-        read: Collection[str],
+        plan: Update | None, read: Collection[str],
     ) -> None:
         left_out = now.ours.left_out if now.ours is not None else {}
         detail: dict[str, object] = {"left_out": dict(left_out)} if left_out else {}
@@ -121,7 +123,7 @@ class Settling:
         )
         if normalised:
             detail["normalised"] = normalised
-        if replaced := _replaced(now, sent):
+        if replaced := _replaced(now, sent, plan):
             detail["replaced"] = replaced
         await audit.append(
             conn,
@@ -145,6 +147,20 @@ async def seed_stamp(conn: Connection, now: Situation) -> None:
         await stamps.seed(conn, now.entity.name, {now.claim.system_id: now.hashes})
 
 
+def _replaced(now: Situation, sent: Mapping[str, Json], plan: Update | None) -> Mapping[str, Json]:
+    """Return what stood in fields that MapAble keeps before its first write of them: no edit of them was refused."""
+    base = now.link.base if now.link is not None else {}
+    only_seen = {key: pair.got for key, pair in base.items() if isinstance(pair.sent, Absent)}
+    looked = {key: value for key, value in plan.seen.items() if key not in base or key in only_seen} if plan else {}
+    kept = (now.ours.shared if now.ours is not None else frozenset()) | (plan.put_back.keys() if plan else frozenset())
+    return {
+        key: value
+        for key, value in {**only_seen, **looked}.items()
+        if key in sent and key not in kept
+        and not isinstance(value, Absent) and value not in EMPTY and value != sent[key]
+    }
+
+
 def _arrived(now: Situation, key: str, value: Json, page: Page) -> bool:
     """Whether the answer shows what was sent; what can't be read of it says nothing against that."""
     return key not in page.values or alike(field_of(now.entity, key).kind)(value, page.values[key])
@@ -157,18 +173,6 @@ def edited_of(base: Base, page: Page, sent: Collection[str]) -> tuple[str, ...]:
         for key, pair in base.items()
         if key not in sent and key in page.values and not isinstance(pair.got, Absent) and page.values[key] != pair.got
     )
-
-
-def _replaced(now: Situation, sent: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Return what a page that was only found showed in fields that MapAble keeps: there was no merge to tell of it."""
-    base = now.link.base if now.link is not None else {}
-    shared = now.ours.shared if now.ours is not None else frozenset()
-    return {
-        key: pair.got
-        for key, pair in base.items()
-        if key in sent and key not in shared and isinstance(pair.sent, Absent)
-        and not isinstance(pair.got, Absent) and pair.got not in EMPTY and pair.got != sent[key]
-    }
 
 
 def _refused(now: Situation) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import web
@@ -71,6 +72,7 @@ class Gate:
         if response is not None:
             log.status = response.status
             response.headers["x-notion-request-id"] = log.request_id
+            response.headers["Date"] = formatdate(self._workspace.clock(), usegmt=True)
         self._moved()
         return response or web.Response()
 
@@ -88,7 +90,7 @@ class Gate:
             log.fault = f"{fault.kind} before"
             if fault.kind != "slow":
                 return await self._fail(request, fault, log, None)
-            await self._pause(fault.delay_s)
+            await self._dawdle(fault.delay_s)
         answer = await self._execute(Call(version, request.method, request.path, log.query, parsed or {}), log)
         answer["request_id"] = log.request_id
         log.object_id = answer.get("id")
@@ -98,7 +100,7 @@ class Gate:
             if fault.kind != "slow":
                 created = log.object_id if request.method == "POST" and request.path.count("/") == 2 else None
                 return await self._fail(request, fault, log, created)
-            await self._pause(fault.delay_s)
+            await self._dawdle(fault.delay_s)
         return _json(200, answer)
 
     def _checked_headers(self, request: web.Request) -> str:
@@ -157,6 +159,11 @@ class Gate:
             return None
         status, headers, content_type, body = fault.answer(log.request_id, created_id)
         return web.Response(status=status, headers=headers, content_type=content_type, text=body)
+
+    async def _dawdle(self, seconds: float) -> None:
+        """Say that it has begun, and wait."""
+        self._moved()
+        await self._pause(seconds)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but no longer than the stand-in runs."""

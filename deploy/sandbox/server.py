@@ -62,7 +62,10 @@ class Sandbox:
         self.rate = RateWindow(rate_limit, rate_window_s, monotonic, self.rng)
         self._lag = QueryLag(self.switches, monotonic)
         self._search = SearchIndex(self.switches, monotonic)
-        self.state = Workspace(self.store, clock=clock, monotonic=monotonic, seed=seed, switches=self.switches)
+        self.state = Workspace(
+            self.store, clock=lambda: clock() + self.switches.clock_offset_s, monotonic=monotonic, seed=seed,
+            switches=self.switches,
+        )
         self.people = People(self.state, self.moved)
         self._endpoints = Endpoints(self.state, Cursors(self.state.workspace_id), self._lag, self._search)
         self.webhooks = Webhooks(self.state, self.moved)

@@ -10,6 +10,8 @@ from typing import Any
 class Switches:
     """The settings of a running stand-in: yes or no, or a number; the default tells which. Chances are 0 to 1."""
 
+    clock_offset_s: float = 0.0
+    """The workspace's clock is ahead by so much, or behind when it is less than 0."""
     latency_s: float = 0.0
     """Every request waits this long before it is executed."""
     query_lag_s: float = 0.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -52,9 +52,11 @@ class NotionClient:
         pacer: Pacer,
         timeout_s: float = REQUEST_TIMEOUT_S,
         observer: Observer | None = None,
+        assured: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.pacer = pacer
         self._observer = observer
+        self._assured = assured    # returns once it is sure that it is us who may write
         self._client = AsyncClient(
             auth=token, base_url=base_url, notion_version=NOTION_VERSION, timeout_ms=int(timeout_s * 1000), retry=False,
             # its own logger writes Notion's messages to stderr, and a refusal may quote the value that it refuses
@@ -80,6 +82,8 @@ class NotionClient:
         lacking: Callable[[str], SyncError] = lacks_content,
     ) -> dict[str, Any]:
         """Send one request, once. The caller holds a turn. Raises our own errors only; see `classify` for `lacking`."""
+        if self._assured is not None and _writes(method, path):
+            await self._assured()
         started_s = time.monotonic()
         operation = _operation(method, path)
         try:
@@ -168,6 +172,10 @@ class NotionClient:
     def _observe(self, operation: str, outcome: str, started_s: float) -> None:
         if self._observer is not None:
             self._observer(operation, outcome, time.monotonic() - started_s)
+
+
+def _writes(method: str, path: str) -> bool:
+    return method != "GET" and not path.endswith("/query")
 
 
 def _operation(method: str, path: str) -> str:

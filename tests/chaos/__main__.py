@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
@@ -44,6 +45,7 @@ async def _runs(server: PrivateServer, seeds: list[int], profile: Profile, logs:
 def _keep(report: Report, logs: Path) -> None:
     logs.mkdir(parents=True, exist_ok=True)
     (logs / f"{report.seed}.log").write_text("\n".join(report.log), encoding="utf-8")
+    (logs / f"{report.seed}.stories").write_text(report.stories, encoding="utf-8", errors="backslashreplace")
 
 
 def _say(text: str) -> None:
@@ -64,6 +66,8 @@ def main() -> int:
     for name in tuple(os.environ):
         if name.startswith("NOTION_") or name in ("DATABASE_URL", "ADMIN_TOKEN"):
             del os.environ[name]
+    # a client that is killed half-way through a request is no news here
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     server = temporary()
     server.start()
     try:

@@ -25,6 +25,7 @@ from tests.chaos.faults import KILLS, Fault, Faults
 from tests.chaos.model import judge
 from tests.chaos.running import Running
 from tests.chaos.samples import Samples
+from tests.chaos.story import stories
 from tests.chaos.wire import Wire
 from tests.chaos.witness import Pages, watch_rows
 from tests.system.desk import HOOK
@@ -67,6 +68,7 @@ class Report:
     covered: Counter[tuple[str, str]] = field(default_factory=Counter)    # (operation, what was wrong meanwhile)
     audited: Counter[str] = field(default_factory=Counter)
     log: list[str] = field(default_factory=list)
+    stories: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +263,19 @@ class _Run:
             await command(self.env, "deletes", "approve", "--all")
         await command(self.env, "sweep")
         await self.quiet()
+        await self._idle()
+
+    async def _idle(self) -> None:
+        """Watch it for two polls: once at rest it asks for nothing else, and marks nothing."""
+        before = self.sandbox.count("POST", ".*/query")
+        others = len(self.sandbox.requests) - before
+        await self.sandbox.wait_for(lambda: self.sandbox.count("POST", ".*/query") >= before + 14, 20)
+        spent = len(self.sandbox.requests) - self.sandbox.count("POST", ".*/query") - others
+        # schemas are looked at now and then
+        asked = [f"{one.method} {one.path}" for one in tuple(self.sandbox.requests)[-60:] if "/pages" in one.path]
+        if spent > 14:
+            self.report.findings.append(f"{spent} requests although nothing happens: {asked[-3:]}")
+        await self.quiet()
 
     async def _held(self) -> int:
         conn = await self.application.connection()
@@ -304,6 +319,7 @@ class _Run:
         report.restarts_s = self.faults.restarts_s
         report.audited = Counter(line["action"] for line in end.audit)
         report.log = self.running.lines
+        report.stories = stories(end, report.findings)
 
 
 def _moments(plan: Samples, operations: int, number: int) -> list[int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from tests.system.invoked import invoke
 from tests.system.scene import Scene
 
 ADMIN: Final = "operator-of-this-test"
@@ -90,6 +91,15 @@ async def deliver(scene: Scene, event: Mapping[str, Any], token: str = SECRET) -
     raw = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", "X-Notion-Signature": signature(raw, token)}
     return Answered(*await scene.call("POST", HOOK, data=raw, headers=headers))
+
+
+async def subscribe(scene: Scene) -> str:
+    """Let the sandbox's webhooks come to the service, and return the subscription's id."""
+    assert (await invoke(scene.env, "webhook", "await")).code == 0
+    subscription = scene.sandbox.webhooks.subscribe(scene.url() + HOOK)
+    await scene.until(scene.sandbox.webhooks.idle)
+    scene.sandbox.webhooks.verify(subscription.token)
+    return subscription.id
 
 
 def event(

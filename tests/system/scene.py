@@ -46,6 +46,17 @@ THEIRS: Final = """
 insert into notion_sync.work as w (entity, system_id, reasons, priority) values (%(entity)s, %(id)s, 2, 0)
 on conflict (entity, system_id) do update set gen = excluded.gen, reasons = w.reasons | 2, due_at = clock_timestamp()
 """
+# Marked as a hint from Notion does, and hot: no mark makes it due any earlier
+HOLD_BACK: Final = """
+insert into notion_sync.work (entity, system_id, reasons, priority, due_at, not_before)
+select entity, id, 2, 0, later, later
+from unnest(%(entities)s::text[], %(ids)s::text[]) as k (entity, id)
+cross join (select clock_timestamp() + interval '1 day' as later) t
+"""
+LET_GO: Final = """
+update notion_sync.work set due_at = clock_timestamp(), not_before = '-infinity'
+where (entity, system_id) in (select * from unnest(%(entities)s::text[], %(ids)s::text[]))
+"""
 AUDITED: Final = "select distinct action from notion_sync.audit_log where system_id = %(id)s"
 NOTHING_LEFT: Final = """
 select not exists (select from notion_sync.work) and not exists (select from notion_sync.marking)
@@ -173,6 +184,37 @@ class Scene:
         return tuple(request for request in self.sandbox.requests if "sentinel" not in str(request.body))
 
     @asynccontextmanager
+    async def down(self, **settings: str) -> AsyncIterator[None]:
+        """Stop the service, and start it again, with other settings, when the block has ended."""
+        assert await self.service.stop() == 0
+        yield
+        await self.start_again(**settings)
+
+    async def start_again(self, **settings: str) -> None:
+        """Start the service once more after it has ended, and return when it streams."""
+        await self.service.ended()
+        started = sum(event.get("event") == "stream.started" for event in self.service.events)
+        await self.service.start(**settings)
+        await self.service.event("stream.started", times=started + 1)
+
+    @asynccontextmanager
+    async def held(self, *keys: tuple[str, str]) -> AsyncIterator[None]:
+        """Let nothing be done about these (entity, id) until all that the block did, on either side, is known of."""
+        arguments = {"entities": [key[0] for key in keys], "ids": [key[1] for key in keys]}
+        await self.run(HOLD_BACK, **arguments)
+        yield
+        await self.captured()
+        await self.until(self.sandbox.webhooks.idle)
+        await self.run(LET_GO, **arguments)
+        await self.settled()
+
+    async def captured(self) -> None:
+        """Return when everything committed so far is marked: the log is read in order, up to a page of a new row."""
+        sentinel = f"sentinel-{next(_sentinels)}"
+        await self.run(SENTINEL, id=sentinel)
+        await self.until(lambda: self.page("Risks", sentinel) is not None, SETTLE_TIMEOUT_S)
+
+    @asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
         """Another session of the application, with transactions of its own."""
         async with await psycopg.AsyncConnection.connect(self.dsn) as conn:
@@ -219,7 +261,7 @@ class Scene:
 
     def url(self) -> str:
         """Return where the service listens."""
-        for line in self.service.lines:
+        for line in reversed(self.service.lines):
             if (found := re.search(r"(http://127\.0\.0\.1:\d+)/readyz", line)) is not None:
                 return found[1]
         raise AssertionError("the service did not say where it listens")

@@ -48,12 +48,19 @@ class Service:
         self.events: list[dict[str, Any]] = []
 
     async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def start(self, **settings: str) -> None:
+        """Start the process; again, once one has ended, and with other settings."""
+        if self._reader is not None:
+            await self._reader
+        self._env |= settings
         self._process = await asyncio.create_subprocess_exec(
             str(PROGRAM), "--env-file", os.devnull, *self._arguments, env=self._env,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )
         self._reader = asyncio.create_task(self._read(), name="service log")
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -100,6 +107,10 @@ class Service:
     async def stop(self, timeout_s: float = 15.0) -> int:
         """SIGTERM, and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
+        return await self.ended(timeout_s)
+
+    async def ended(self, timeout_s: float = 15.0) -> int:
+        """Wait until the process has ended, and return the exit code."""
         async with asyncio.timeout(timeout_s):
             return await self.process.wait()
 

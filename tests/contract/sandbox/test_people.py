@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -226,3 +227,17 @@ async def test_listeners_hear_of_every_change(sandbox: Sandbox, notion: Notion) 
     sandbox.people.purge(page["id"])
 
     assert heard == [("page", True, False), ("page", False, False), ("page", False, True)]
+
+
+async def test_the_workspaces_clock_can_be_ahead_or_behind(
+    sandbox: Sandbox, notion: Notion, people_table: Table, clock: Clock
+) -> None:
+    page = await add_row(notion, people_table, "Ann")
+
+    sandbox.switches.update({"clock_offset_s": -3600})
+    sandbox.people.edit(page["id"], {"Email": "ann@example.org"})
+
+    created, edited = (datetime.fromisoformat(page[key]) for key in ("created_time", "last_edited_time"))
+    assert created == edited
+    read = await notion.pages.retrieve(page["id"])
+    assert datetime.fromisoformat(read["last_edited_time"]) == edited - timedelta(hours=1)

@@ -161,7 +161,9 @@ async def test_two_pages_that_claim_one_row_wait_for_a_person(stage: Stage) -> N
 
 async def test_a_row_that_is_looking_for_its_page_is_asked(stage: Stage) -> None:
     await stage.insert("r1")
-    await links.intend(stage.conn, RISK.table, "r1", database_id=stage.sink.database_of(RISK), direction="both")
+    await links.intend(
+        stage.conn, RISK.table, "r1", database_id=stage.sink.database_of(RISK), direction="both", pushing={}
+    )
     page = await made_by_us(stage, "r1")
 
     assert await stage.judge(page) == {R1}

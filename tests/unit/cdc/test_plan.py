@@ -310,9 +310,17 @@ def test_the_interval_doubles_to_a_minute_while_the_record_stays_hot() -> None:
     assert intervals == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
+@pytest.mark.parametrize("every_s", [1.3, 2.0, 5.0, 30.0])
+def test_a_pace_that_never_had_to_wait_is_never_slowed_down(every_s: float) -> None:
+    interval_s = next_interval_s(None)
+    for _ in range(9):
+        assert cooling_s(link(sent_s_ago=every_s, interval_s=interval_s)) == 0.0
+        interval_s = next_interval_s(link(sent_s_ago=every_s, interval_s=interval_s))
+
+
 @pytest.mark.parametrize("interval_s", [0.0, 1.0, 8.0, 60.0])
 def test_after_a_quiet_while_the_record_is_cool_again(interval_s: float) -> None:
-    quiet = link(sent_s_ago=2 * max(interval_s, 1.0) + 0.001, interval_s=interval_s)
+    quiet = link(sent_s_ago=1.25 * max(interval_s, 1.0) + 0.001, interval_s=interval_s)
 
     assert next_interval_s(quiet) == FIRST_INTERVAL_S
 
