@@ -117,8 +117,12 @@ class Leaving:
         """Notion refused a write: whether that is because the page is in its place no more. It is unlinked then."""
         page_id = now.link.page_id if now.link is not None else None
         assert page_id is not None
-        async with self._sink.turn(Priority(now.claim.priority)):
-            page = await self._sink.read(now.entity, page_id)
+        try:
+            async with self._sink.turn(Priority(now.claim.priority)):
+                page = await self._sink.read(now.entity, page_id)
+        except PageGone:
+            await self.gone(now)
+            return True
         if self._sink.holds(now.entity, page):
             return False
         await self.unlink(now, page_id, MOVED)

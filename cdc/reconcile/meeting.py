@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 
 from cdc.reconcile import crossing
@@ -110,7 +109,7 @@ class Meeting:
             return None
         facts = await self._gatherer.of(now, page)
         found = merge(now.entity, now.row, now.ours, now.link.base, now.link.pushing or {}, page, facts.rules)
-        if found.decided and _capture_may_be_behind(now):
+        if found.decided and capture_may_be_behind(now):
             # MapAble's change was read before the log told when it was made: its mark is on the way
             async with self._pool.connection() as conn:
                 await work.release(conn, now.claim, wait_s=CAPTURE_S, counts=False)
@@ -140,8 +139,10 @@ def _unedited(link: Link) -> Page | None:
     return Page(link.page_id, None, link.system_id, values, False, None, None, None)
 
 
-def _capture_may_be_behind(now: Situation) -> bool:
-    age_s = (datetime.now(UTC) - now.claim.marked_at).total_seconds()
+def capture_may_be_behind(now: Situation) -> bool:
+    """Whether the log may still have to tell of a change that was read. Both times are of the database's clock."""
+    assert now.link is not None
+    age_s = (now.link.read_at - now.claim.marked_at).total_seconds()
     return not now.claim.reasons & Reason.OURS and age_s < CAPTURE_BEHIND_S
 
 

@@ -213,7 +213,7 @@ def _unlinked(ours: Ours | None, link: Link, page_id: PageId, reasons: Reason) -
     """
     if ours is None and link.base and link.unlinked_because != DELETE_REJECTED:
         return Bury(page_id)
-    if reasons & Reason.RESTORE:
+    if reasons & Reason.RESTORE and ours is not None:
         return Restore(page_id)
     return Look(page_id) if reasons & Reason.THEIRS else Nothing()
 

@@ -93,6 +93,18 @@ async def test_what_a_create_sent_is_in_the_audit_log(scene: Scene) -> None:
     assert await sent(scene, "create") >= {"title", "category", "riskLevel", "systemId"}
 
 
+async def test_what_a_create_left_there_is_no_edit_though_the_row_has_moved_on(scene: Scene) -> None:
+    answer_is_lost(scene, "POST", "Ramp of before")
+
+    await scene.run(RISK.replace("'Ramp'", "'Ramp of before'"), id="moved on")
+    await scene.until(lambda: scene.page("Risks", "moved on") is not None)
+    await scene.run("""update "Risk" set title = 'Ramp of now' where id = 'moved on'""")
+    await scene.settled()
+
+    assert scene.shows("Risks", "moved on", Title="Ramp of now")
+    assert "conflict.decided" not in await scene.audited("moved on")
+
+
 async def test_what_was_put_back_is_explained_all_the_same(scene: Scene) -> None:
     page = await risk(scene, "back")
     answer_is_lost(scene, "PATCH", '"properties"')

@@ -38,7 +38,7 @@ from cdc.reconcile.plan import (
 )
 from sinks.mapping.entities import by_name
 from sinks.mapping.model import LeftOut, Reference, Rendered
-from state.changes import ABSENT, Key, PageId
+from state.changes import ABSENT, Key, PageId, Reason
 from state.links import Link, PageState
 from state.merge import Base, Json, Pair, base_to_json
 
@@ -157,6 +157,19 @@ def test_an_entity_that_was_once_read_only_is_written_again_when_that_is_lifted(
     stored = link(base=DIFFERING, direction="from_notion")
 
     assert decide(ours(), stored, visible=True, direction="both") == Update(PAGE, WRITE, DIFFERING)
+
+
+@pytest.mark.parametrize("reasons", [Reason.OURS, Reason.THEIRS, Reason.OURS | Reason.THEIRS | Reason.RESTORE])
+def test_a_page_whose_row_is_gone_is_not_asked_back(reasons: Reason) -> None:
+    left = replace(link(PageState.UNLINKED), unlinked_because=DELETE_REJECTED)
+    forgotten = link(PageState.UNLINKED, base={})
+
+    plans = {
+        type(decide(None, each, visible=True, direction="both", reasons=reasons)) for each in (left, forgotten)
+    }
+
+    assert Restore not in plans
+    assert decide(ours(), left, visible=True, direction="both", reasons=Reason.RESTORE) == Restore(PAGE)
 
 
 def test_a_page_that_was_left_to_itself_keeps_what_was_agreed_for_the_day_its_row_is_back() -> None:
