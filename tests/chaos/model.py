@@ -128,6 +128,7 @@ def _taken_by_a_person(end: Ending, page_id: str) -> bool:
 def pages_without_rows(end: Ending) -> Iterator[str]:
     """A page of ours whose row is gone is in the trash, unless a person took it out again."""
     linked = {link.page_id for link in end.links if link.state == "live"}
+    undecided = {(item["entity"], item["system_id"]) for item in end.parked}
     for table in TABLES:
         rows = end.expected[table.database]
         for page_id, shown in end.pages.live(table).items():
@@ -138,7 +139,10 @@ def pages_without_rows(end: Ending) -> Iterator[str]:
                 continue
             if shown["System ID"] not in rows and not _flagged(end, page_id):
                 yield f"{table.name} {shown['System ID']}: the row is gone, its page {page_id} is not"
-            elif page_id not in linked and shown["System ID"] in rows and not _edited_by_people(end, page_id):
+            elif (
+                page_id not in linked and shown["System ID"] in rows
+                and (table.entity, shown["System ID"]) not in undecided and _edited_by_people(end, page_id)
+            ):
                 yield f"{table.name} {shown['System ID']}: page {page_id} is ours, and no row's"
 
 
@@ -167,8 +171,7 @@ def no_page_twice(end: Ending) -> Iterator[str]:
 
 
 def _made_by_bot(end: Ending, page_id: str) -> bool:
-    page = end.pages.page(page_id)
-    return page is not None and page["created_by"] == end.pages.sandbox.state.bot_id
+    return any(one.page_id == page_id and one.made and one.by == "bot" for one in end.pages.changes)
 
 
 def _flagged(end: Ending, page_id: str) -> bool:
