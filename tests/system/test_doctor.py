@@ -87,7 +87,7 @@ async def test_two_forms_at_once_are_usage(ward: Ward) -> None:
 async def test_it_looks_beside_an_active_run(ward: Ward) -> None:
     await ward.run(INDEXES)
     await ward.sets_up()
-    async with Service(ward.env) as service:
+    async with Service({**ward.env, "LOG_LEVEL": "info"}) as service:
         await service.event("stream.started")
 
         ended = await ward.types("doctor")
@@ -98,8 +98,8 @@ async def test_it_looks_beside_an_active_run(ward: Ward) -> None:
 
 async def test_no_row_value_and_no_secret_is_printed_whatever_is_wrong(ward: Ward) -> None:
     with psycopg.connect(ward.dsn) as conn:
-        songs = canaries.plant(conn)
         conn.execute(FILL.encode())
+        songs = canaries.plant(conn)
     await ward.sets_up()
     await ward.run("insert into notion_sync.setting (name, value) values ('webhook_token', '{\"token\": \"geheim\"}')")
     ward.sandbox.people.create("Risks", {"Title": VALUES[3], "Category": VALUES[2]})
@@ -187,7 +187,7 @@ async def test_uninstall_leaves_a_schema_alone_that_this_program_did_not_make(wa
 
 async def test_uninstall_is_refused_while_a_run_streams(ward: Ward) -> None:
     await ward.sets_up()
-    async with Service(ward.env) as service:
+    async with Service({**ward.env, "LOG_LEVEL": "info"}) as service:
         await service.event("stream.started")
 
         refused = await ward.types("uninstall", "--drop-schema", "notion_sync")
