@@ -23,7 +23,7 @@ from sinks.notion.discovery import SHARE, Finder
 from sinks.notion.pacing import Pacer
 from sinks.notion.schemas import Schemas
 from state.changes import PageId, Priority
-from state.errors import FatalError, SyncError, TransientError
+from state.errors import FatalError, SyncError
 
 TIMEOUT_S: Final = 10.0
 CLOCK_S: Final = 5.0
@@ -59,7 +59,7 @@ async def notion_found(settings: Settings, known: Sidecar, database_ahead_s: flo
             findings += await _comments(settings, client, known)
         except SinkUnavailable as lacking:
             findings.append(_lacks(lacking))
-        except TransientError as failed:
+        except SyncError as failed:
             findings.append(_down(failed))
     return findings
 

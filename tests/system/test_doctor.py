@@ -59,9 +59,9 @@ async def test_each_finding_says_what_why_and_how_to_mend_it_the_worst_first(war
 
     assert plain.code == machine.code == 1
     assert plain.out.startswith("error   no Notion database is known for Participants")
-    assert "why: Finding the records that show a person" in plain.out
+    assert "why: Deleting a person, or a query for one person's records" in plain.out
     assert "to do: Run `mapable-cdc setup PAGE`" in plain.out
-    assert plain.out.endswith("1 errors, 3 warnings\n")
+    assert plain.out.endswith("1 to mend, 3 to improve.\n")
     severities = [finding["severity"] for finding in json.loads(machine.out)["findings"]]
     assert severities == sorted(severities, key=["error", "warning", "ok"].index)
 
@@ -183,6 +183,13 @@ async def test_uninstall_leaves_a_schema_alone_that_this_program_did_not_make(wa
 
     assert "not dropped" in (await ward.types("uninstall", "--drop-schema", "notion_sync")).failure
     assert await _there(ward) == (True, True)
+
+
+async def test_uninstall_leaves_another_program_s_slot_alone(ward: Ward) -> None:
+    await ward.run(f"select pg_create_logical_replication_slot('{ward.slot}', 'test_decoding')")
+
+    assert "belongs to somebody else" in (await ward.types("uninstall")).failure
+    assert (await _there(ward))[0]
 
 
 async def test_uninstall_is_refused_while_a_run_streams(ward: Ward) -> None:

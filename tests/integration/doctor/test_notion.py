@@ -149,6 +149,19 @@ async def test_a_sidecar_of_a_newer_version_is_told_and_not_read(ward: Ward) -> 
     assert "newer version" in (await ward.found())["sidecar.newer"].what
 
 
+async def test_a_sidecar_that_was_copied_from_another_database_is_told(ward: Ward) -> None:
+    await ward.run(
+        "insert into notion_sync.setting (name, value)"
+        " select 'cluster', jsonb_build_object('database', current_database(), 'system identifier',"
+        " system_identifier::text) from pg_control_system()"
+    )
+    assert await ward.found() == {}
+
+    await ward.run("update notion_sync.setting set value = value || '{\"database\": \"prod\"}' where name = 'cluster'")
+
+    assert set(await ward.found()) == {"sidecar.copied"}
+
+
 async def test_a_sidecar_of_an_older_version_is_not_read(ward: Ward) -> None:
     await ward.run("delete from notion_sync.migration where number > 1", "drop table notion_sync.inbox")
 

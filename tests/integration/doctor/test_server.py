@@ -175,7 +175,9 @@ async def test_a_slot_of_somebody_else_is_told(newcomer: Ward) -> None:
 async def test_a_plugin_that_is_not_installed_is_told(newcomer: Ward, try_slot: bool) -> None:
     found = await newcomer.found(plugin="no_such_plugin", try_slot=try_slot)
 
-    assert found["plugin.installed"].what == "no_such_plugin is not installed on the server"
+    # a minor with a list of plugins does not even look for one that is not on it
+    said = found["plugin.installed"].what
+    assert said.startswith(("no_such_plugin is not installed", "no_such_plugin can't be used"))
 
 
 async def test_trying_a_slot_leaves_none(newcomer: Ward) -> None:

@@ -52,11 +52,11 @@ async def test_foreign_keys_without_an_index_are_told_and_the_sql_makes_them(new
     assert await newcomer.found_of("table.index") == []
 
 
-async def test_a_table_that_is_gone_or_a_view_is_missing(ward: Ward) -> None:
-    await ward.run('alter table "Risk" rename to "Danger"', 'drop table "Complaint"')
-    await ward.run('create view "Complaint" as select 1 as id')
+async def test_a_table_that_is_gone_or_a_view_is_missing(newcomer: Ward) -> None:
+    await newcomer.run('alter table "Risk" rename to "Danger"', 'drop table "Complaint"')
+    await newcomer.run('create view "Complaint" as select 1 as id')
 
-    assert await ward.found_of("table.missing") == [
+    assert await newcomer.found_of("table.missing") == [
         "a view, or a table of another kind, is called Complaint in the schema public",
         "there is no table Risk in the schema public",
     ]
@@ -68,45 +68,29 @@ async def test_an_entity_that_is_switched_off_needs_no_table(ward: Ward) -> None
     assert await ward.with_settings(NOTION_SYNC_RISKS="false").found() == {}
 
 
-async def test_columns_that_are_gone_are_named(ward: Ward) -> None:
-    await ward.run('alter table "Incident" rename column "occurredAt" to at', 'alter table "Incident" drop "updatedAt"')
+async def test_columns_that_are_gone_are_named(newcomer: Ward) -> None:
+    await newcomer.run('alter table "Incident" rename "occurredAt" to at', 'alter table "Incident" drop "updatedAt"')
 
-    assert await ward.found_of("table.columns") == ["Incident has no occurredAt, updatedAt"]
+    assert await newcomer.found_of("table.columns") == ["Incident has no occurredAt, updatedAt"]
 
 
-@pytest.mark.parametrize(
-    ("change", "what"),
-    [
-        (
-            'alter table "Risk" alter title type integer using 0',
-            "Risk.title is integer, but text is expected",
-        ),
-        (
-            'alter table "Incident" alter "occurredAt" type text',
-            "Incident.occurredAt is text, but a timestamp is expected",
-        ),
-        (
-            'alter table "NDISPlan" alter "totalBudget" type text',
-            "NDISPlan.totalBudget is text, but a number is expected",
-        ),
-        (
-            'alter table "CarePlan" alter goals type text',
-            "CarePlan.goals is text, but json is expected",
-        ),
-        (
-            'alter table "Incident" alter "ndisReported" drop default, alter "ndisReported" type text',
-            "Incident.ndisReported is text, but boolean is expected",
-        ),
-        (
-            'alter table "CarePlan" alter status type integer using 0',
-            "CarePlan.status is integer, but text or an enum is expected",
-        ),
-    ],
-)
-async def test_a_column_of_another_type_is_told(ward: Ward, change: str, what: str) -> None:
-    await ward.run(change)
+async def test_columns_of_another_type_are_told(newcomer: Ward) -> None:
+    await newcomer.run(
+        'alter table "NDISPlan" alter "totalBudget" type text',
+        'alter table "CarePlan" alter goals type text, alter status type integer using 0',
+        'alter table "Incident" alter "occurredAt" type text',
+        'alter table "Incident" alter "ndisReported" drop default, alter "ndisReported" type text',
+        'alter table "Risk" alter title type integer using 0',
+    )
 
-    assert await ward.found_of("table.type") == [what]
+    assert sorted(await newcomer.found_of("table.type")) == [
+        "CarePlan.goals is text, but json is expected",
+        "CarePlan.status is integer, but text or an enum is expected",
+        "Incident.ndisReported is text, but boolean is expected",
+        "Incident.occurredAt is text, but a timestamp is expected",
+        "NDISPlan.totalBudget is text, but a number is expected",
+        "Risk.title is integer, but text is expected",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -117,13 +101,13 @@ async def test_a_column_of_another_type_is_told(ward: Ward, change: str, what: s
         'create unique index by_title on "Risk" (title); alter table "Risk" replica identity using index by_title',
     ],
 )
-async def test_a_table_whose_log_names_no_row_is_told_and_mended(ward: Ward, change: str) -> None:
-    await ward.run(change)
-    assert len(await ward.found_of("table.identity")) == 1
+async def test_a_table_whose_log_names_no_row_is_told_and_mended(newcomer: Ward, change: str) -> None:
+    await newcomer.run(change)
+    assert len(await newcomer.found_of("table.identity")) == 1
 
-    await ward.mended()
+    await newcomer.mended()
 
-    assert await ward.found() == {}
+    assert set(await newcomer.found()) == {"notion.setup"}
 
 
 async def test_a_full_identity_names_the_row(ward: Ward) -> None:
@@ -132,8 +116,8 @@ async def test_a_full_identity_names_the_row(ward: Ward) -> None:
     assert await ward.found() == {}
 
 
-async def test_a_schema_that_is_not_there_is_told(ward: Ward) -> None:
-    found = await ward.with_settings(DATABASE_URL=f"{ward.dsn}?schema=elsewhere").found()
+async def test_a_schema_that_is_not_there_is_told(newcomer: Ward) -> None:
+    found = await newcomer.with_settings(DATABASE_URL=f"{newcomer.dsn}?schema=elsewhere").found()
 
     assert found["tables.schema"].what == "there is no schema elsewhere in the database"
 
