@@ -82,6 +82,7 @@ async def happened(scene: Scene) -> None:
     scene.sandbox.people.edit(scene.page_id("Risks", "r"), {"Title": "New title"})
     await scene.until_true("""select title = 'New title' from "Risk" where id = 'r'""")
     scene.sandbox.people.remove_property("Risks", "Category")
+    await scene.run("""update "Risk" set category = 'Home' where id = 'r'""")
     await scene.until_true("select exists (select from notion_sync.data_source where paused <> '{}')")
     status, _, _ = await scene.call("POST", "/api/notion/webhook", json={})
     assert status == 401
