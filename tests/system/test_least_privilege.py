@@ -39,6 +39,10 @@ insert into "CarePlan" (id, "participantId", "workerId", "planName", goals, serv
     "updatedAt")
 values ('cp', 'w-user', 'w', 'Daily living', '[]', '[]', now(), now(), 'Active', now())
 """
+SECRET: Final = """
+insert into "User" (id, email, "passwordHash", "updatedAt") values ('s', 's@example.org', 'closed-to-selects', now())
+"""
+PEEK: Final = "select data from pg_logical_slot_peek_changes(%(slot)s, null, null)"
 RIGHTS: Final = """
 select c.relname, a.attname, r.name
 from pg_class c
@@ -167,6 +171,20 @@ async def test_a_column_that_is_not_mapped_cannot_be_selected(
     async with await psycopg.AsyncConnection.connect(role_dsn[1]) as conn:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await conn.execute(query)
+
+
+async def test_replication_reads_every_column_whatever_is_granted(role_dsn: tuple[str, str]) -> None:
+    """No promise, but what the README says plainly: no grant keeps a REPLICATION role from the log."""
+    slot = {"slot": f"thief_{secrets.token_hex(6)}"}
+    async with (
+        await psycopg.AsyncConnection.connect(role_dsn[0], autocommit=True) as db,
+        await psycopg.AsyncConnection.connect(role_dsn[1], autocommit=True) as thief,
+    ):
+        await thief.execute("select pg_create_logical_replication_slot(%(slot)s, 'wal2json', true)", slot)
+        await db.execute(SECRET)
+        changes = await (await thief.execute(PEEK, slot)).fetchall()
+
+    assert "closed-to-selects" in str(changes)
 
 
 async def test_no_other_schema_can_be_made(role_dsn: tuple[str, str]) -> None:
