@@ -2,10 +2,12 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 export SQL
-.PHONY: help run test test-all check setup backfill status psql postgres-minors lock clean
+.PHONY: help run test test-all chaos check setup backfill status psql edit postgres-minors lock clean
 # relative throughout: the clone's path may have spaces
 PY := .venv/bin/python
 READY := .venv/.stamp
+# most tests wait for other processes most of the time; a file stays with one worker, which has a Postgres of its own
+WORKERS := -n 4 --dist loadfile
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -14,10 +16,13 @@ run: $(READY)  ## Start everything; nothing configured: a demo with its own Post
 	@exec $(PY) -m deploy.local.run
 
 test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them)
-	@$(PY) -m pytest -m "not slow" $(ARGS)
+	@$(PY) -m pytest -m "not slow" $(WORKERS) $(ARGS)
 
 test-all: $(READY)  ## Run every test, slow ones too
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(WORKERS) $(ARGS)
+
+chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=1-200 or 7 replays)
+	@$(PY) -m tests.chaos '$(or $(SEEDS),1-5)' --logs .local/chaos
 
 check: $(READY)  ## Lint, types and the direction of imports
 	@$(PY) -m ruff check .
@@ -35,6 +40,9 @@ status: $(READY)  ## Show where the sync stands
 
 psql: $(READY)  ## Open psql in the running demo (SQL="update ..." runs one statement)
 	@exec $(PY) -m deploy.local.psql $(if $(SQL),-c "$$SQL")
+
+edit: $(READY)  ## Edit a page in the running demo's Notion (DATABASE= ID= PROPERTY= VALUE=)
+	@exec $(PY) -m deploy.local.edit '$(DATABASE)' '$(ID)' '$(PROPERTY)' '$(VALUE)'
 
 postgres-minors: $(READY)  ## Try every minor of Postgres that apt offers: start, slot, one change, stop
 	@$(PY) -m deploy.local.minors

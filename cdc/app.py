@@ -10,7 +10,7 @@ import psycopg
 import structlog
 
 from cdc.config import Settings
-from cdc.leadership import Leadership
+from cdc.leadership import Leadership, Office
 from cdc.metrics import Metrics
 from cdc.operate.explaining import Explaining
 from cdc.operate.marker import Marker
@@ -20,6 +20,7 @@ from cdc.reconcile.effects import Effects
 from cdc.reconcile.facts import Gatherer
 from cdc.reconcile.fanout import Fanout
 from cdc.reconcile.holding import Holding
+from cdc.reconcile.leaving import Leaving
 from cdc.reconcile.loop import Reconciler
 from cdc.reconcile.meeting import Meeting
 from cdc.reconcile.reading import Reader
@@ -46,7 +47,7 @@ from sinks.notion.schemas import Schemas
 from sinks.notion.sink import NotionSink
 from state import schemas
 from state.changes import Priority
-from state.database import Pool, conninfo, open_pool
+from state.database import Connection, Pool, conninfo, open_pool
 from state.errors import FatalError, TransientError
 from state.explanations import explain
 from state.migrations import migrate
@@ -72,21 +73,24 @@ class Parts:
     client: NotionClient
     marker: Marker
     metrics: Metrics
+    office: Office
 
     def leadership(self) -> Leadership:
         settings = self.settings
-        return Leadership(settings.direct.dsn, f"{settings.state_schema} {settings.replication_slot}")
+        return Leadership(
+            settings.direct.dsn, f"{settings.state_schema} {settings.replication_slot}", self.office, self.pool
+        )
 
 
 @asynccontextmanager
 async def assembled(settings: Settings) -> AsyncIterator[Parts]:
     """Open the pools, bring the sidecar up to date and build the parts."""
-    metrics = Metrics()
+    metrics, office = Metrics(), Office()
     # a pooler can serve neither the lock nor session settings: the direct URL, where there is one, is for everything
     database = settings.direct
     async with AsyncExitStack() as stack:
         state_info = conninfo(
-            database.dsn, schema=settings.state_schema, application_name="mapable-cdc state",
+            database.dsn, schema=settings.state_schema, application_name=office.session("state"),
             statement_timeout_s=STATE_STATEMENT_S,
         )
         try:
@@ -94,27 +98,36 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 await migrate(conn, settings.state_schema)
         except psycopg.OperationalError as error:
             raise refused(error) from None
+
+        async def admitted(conn: Connection) -> None:
+            await adapt(conn)
+            await office.admit(conn)
+
         pool = await stack.enter_async_context(
-            open_pool(state_info, name="state", max_size=12, configure=adapt)
+            open_pool(state_info, name="state", max_size=12, configure=admitted)
         )
         source_info = conninfo(
-            database.dsn, schema=settings.state_schema, application_name="mapable-cdc source",
+            database.dsn, schema=settings.state_schema, application_name=office.session("source"),
             statement_timeout_s=SOURCE_STATEMENT_S, read_only=True,
         )
         source_pool = await stack.enter_async_context(
             open_pool(source_info, name="source", max_size=4, configure=adapt)
         )
         rows = Rows(source_pool, database.schema)
-        pacer = Pacer(settings.notion_requests_per_minute, window_s=WINDOW_S, ledger=RequestLedger(pool, WINDOW_S))
+        pacer = Pacer(
+            settings.notion_requests_per_minute, window_s=WINDOW_S, ledger=RequestLedger(pool, WINDOW_S),
+            observer=metrics.waited,
+        )
+        metrics.gauges.pace(pacer)
         await pacer.open()
         client = NotionClient(
             settings.notion_api_key.get_secret_value(), base_url=settings.notion_base_url, pacer=pacer,
-            timeout_s=settings.notion_request_timeout_seconds, observer=metrics.request,
+            timeout_s=settings.notion_request_timeout_seconds, observer=metrics.request, assured=office.assured,
         )
         stack.push_async_callback(client.close)
         yield Parts(
             settings, pool, rows, WorkQueue(pool, lease_s=LEASE_S), pacer, client,
-            Marker(pool, rows, settings.entities), metrics,
+            Marker(pool, rows, settings.entities), metrics, office,
         )
 
 
@@ -196,19 +209,19 @@ def reconciler_of(
     settings = parts.settings
     reader = reader_of(parts, sink)
     effects = Effects(
-        parts.pool, parts.queue, sink, reader, Holding(parts.pool, parts.rows),
-        Settling(parts.pool, sink, reader, time_zone=settings.zone),
+        parts.pool, parts.queue, sink, reader, Settling(parts.pool, sink, reader, time_zone=settings.zone),
         lookup_window_s=settings.notion_create_lookup_seconds,
     )
+    leaving = Leaving(parts.pool, parts.queue, sink, Holding(parts.pool, parts.rows))
     gatherer = Gatherer(
         parts.pool, sink, strategy=settings.notion_conflict_strategy, opened=settings.opened, time_zone=settings.zone
     )
     absorber = Absorber(
         parts.pool, reader, WriteBack(settings.direct.schema), time_zone=settings.zone,
-        grace_s=settings.notion_revert_grace_seconds,
+        grace_s=settings.notion_revert_grace_seconds, observer=parts.metrics.wrote_back,
     )
     meeting = Meeting(
-        parts.pool, sink, gatherer, absorber, effects, schema,
+        parts.pool, sink, gatherer, absorber, leaving, schema,
         always_read=settings.notion_conflict_strategy == "manual-review",
     )
     entities = {entity.name: entity for entity in settings.entities}
@@ -217,7 +230,7 @@ def reconciler_of(
     )
     return Reconciler(
         parts.pool, parts.queue, reader,
-        Acting(parts.queue, reader, effects, meeting, schema, returning, sink), returning,
+        Acting(parts.queue, reader, effects, leaving, meeting, schema, returning, sink), returning,
         Fanout(parts.pool, parts.rows, settings.entities), strays_of(parts, sink),
         adoption or adoption_of(parts, sink), meeting, looks or looks_of(parts, sink), schema.paused, entities,
         observer=parts.metrics.key,

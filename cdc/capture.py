@@ -2,7 +2,8 @@
 
 Marks carry no values: a row is read again when it is sent. So a large transaction may be marked in chunks before its
 commit is reached (it is committed, or it would not be in the stream), and marking twice is harmless. Nothing is ever
-written because of a transaction that marks nothing: our own commits come back as such, and would feed themselves.
+written to the log because of a transaction that marks nothing: our own commits come back as such, and would feed
+themselves. How far the slot is told to forget is known beforehand all the same (`state.streamed`).
 
 With the marks goes when each row was changed, for the conflicts that are decided by time (`state.stamping`). It never
 decides whether to mark.
@@ -11,18 +12,24 @@ decides whether to mark.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final
 
 import structlog
 
 from cdc.gathering import Gathering, Pending
 from cdc.replication.stream import ReplicationStream
-from state import marking, stamps, work
-from state.changes import Priority, Reason
+from state import marking, stamps, streamed, work
+from state.changes import Key, Priority, Reason
 from state.database import Connection, Pool
 
 CHUNK: Final = 5_000
+SLICE: Final = 200
+"""Frames taken at a time: the writer, in the same loop, waits no longer than these for what the database answered."""
+Observer = Callable[[int, int, Mapping[Key, datetime]], None]
+"""Called with (changes, keys, when keys were first committed) once they are in the queue."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -44,7 +51,7 @@ class Capture:
         *,
         on_marked: Callable[[], None],
         per_column: bool = False,
-        observer: Callable[[int, int], None] = lambda *_: None,
+        observer: Observer = lambda *_: None,
     ) -> None:
         self._pool = pool
         self._slot = slot
@@ -63,7 +70,7 @@ class Capture:
 
     async def _read(self, stream: ReplicationStream) -> None:
         while True:
-            for frame in await stream.read(limit=200):
+            for frame in await stream.read(limit=SLICE):
                 self._gathering.take(frame)
             self._ready.set()
             while self._gathering.pending.size >= CHUNK:
@@ -83,6 +90,9 @@ class Capture:
 
     async def _store(self, pending: Pending) -> None:
         if not pending.keys and not pending.swept:
+            if pending.end_lsn is not None:
+                async with self._pool.connection() as conn:
+                    await streamed.note(conn, pending.end_lsn)
             return
         async with self._pool.connection() as conn:
             if pending.bulk:
@@ -98,7 +108,7 @@ class Capture:
                     await marking.start(conn, sorted(pending.swept))
                 if pending.end_lsn is not None:
                     await work.save_position(conn, self._slot, pending.end_lsn)
-        self._observer(pending.changes, pending.keys)
+        self._observer(pending.changes, pending.keys, pending.committed)
         self._on_marked()
         log.debug("changes.marked", changes=pending.changes, keys=pending.keys, swept=len(pending.swept))
 

@@ -28,6 +28,7 @@ class Pending:
     live: dict[Key, int | None] = field(default_factory=dict)
     bulk: dict[Key, int | None] = field(default_factory=dict)
     rows: dict[str, list[Change]] = field(default_factory=dict)     # by entity, in the order of the log
+    committed: dict[Key, datetime] = field(default_factory=dict)    # the first commit that marked the key
     swept: set[str] = field(default_factory=set)
     end_lsn: Lsn | None = None
     changes: int = 0
@@ -120,6 +121,8 @@ class Gathering:
             layout = self._layouts.get(kind)
             if layout is not None and transaction is not None:
                 self._stamp(kind, layout, change.key, change, transaction)
+                if not transaction.ours:
+                    self.pending.committed.setdefault(Key(kind, change.key), transaction.at)
 
     def _mark(self, key: Key) -> None:
         pending, transaction = self.pending, self._transaction

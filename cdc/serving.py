@@ -12,7 +12,6 @@ import structlog
 from cdc import app
 from cdc.cli.terminal import err, on_stop_signals
 from cdc.config import Settings
-from cdc.operate.status import status_of
 from cdc.refusals import refused
 from cdc.replication import slot as slots
 from cdc.replication.faults import SlotBusy
@@ -95,16 +94,14 @@ def metrics_of(parts: app.Parts) -> Render:
     async def render() -> bytes:
         try:
             async with asyncio.timeout(METRICS_S):
-                status = await status_of(parts.pool, parts.settings.replication_slot)
+                await parts.metrics.gauges.refresh(
+                    parts.pool, parts.settings.replication_slot,
+                    secret_given=parts.settings.notion_webhook_secret is not None,
+                )
         except (psycopg.Error, TimeoutError):
             # when the database is down is when the other figures are looked at
+            parts.metrics.gauges.database_up.set(0)
             return parts.metrics.render()
-        for priority, depth in status.queue.items():
-            parts.metrics.queue_keys.labels(priority).set(depth.keys)
-            parts.metrics.queue_age.labels(priority).set(depth.oldest_age_s)
-        parts.metrics.parked.set(status.parked)
-        retained_bytes = status.slot.retained_bytes if status.slot is not None else None
-        parts.metrics.retained.set(retained_bytes or 0)
         return parts.metrics.render()
 
     return render

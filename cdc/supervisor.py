@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import psycopg
 import structlog
+from psycopg.conninfo import make_conninfo
 from psycopg_pool import PoolTimeout
 
 from cdc import cluster
@@ -35,21 +36,22 @@ from cdc.operate.retention import Retention
 from cdc.reconcile.loop import Reconciler
 from cdc.replication import slot as slots
 from cdc.replication import wal2json
-from cdc.replication.faults import SlotGone
+from cdc.replication.faults import SlotBlocked, SlotGone
 from cdc.replication.stream import ReplicationStream
+from cdc.slotguard import SlotGuard
 from cdc.tasks import attempt, end
 from cdc.watch.schema import SchemaWatch
-from sinks.mapping.entities import ENTITIES
-from state import stamps, work
+from state import stamps
 from state.database import readable
 from state.errors import FatalError, SyncError, TransientError
 
 STANDBY_S: Final = 1.0
+HELD_S: Final = 3.0
 DATABASES_S: Final = 2.0
-SLOT_TIMEOUT_S: Final = 30.0
 DRAIN_S: Final = 7.0
 MARKER_S: Final = 1.0
 LONGEST_WAIT_S: Final = 15.0
+BLOCKED_HINT: Final = "End those transactions (commit, or pg_terminate_backend); it goes on by itself."
 
 log = structlog.get_logger(__name__)
 
@@ -62,9 +64,12 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._reconciler: Reconciler | None = None
         self._schema: SchemaWatch | None = None
+        self._guard = SlotGuard(parts)
         self.role = "starting"
         self.streaming = False
         self.problem: str | None = None
+        self.hint: str | None = None
+        parts.metrics.streaming.set_function(lambda: self.streaming)
 
     def stop(self) -> None:
         """Ask for a clean end: no new work, what is in flight ends."""
@@ -86,15 +91,19 @@ class Supervisor:
                     if lock is None:
                         self._set_role("standby")
                     else:
+                        await self._check_cluster()
                         self._set_role("active")
                         failures = 0
-                        await attempt(self._active(lock), "active")
+                        await attempt(self._active(leadership, lock), "active")
+            except* cluster.Held as group:
+                self._hold(group)
+                wait_s = HELD_S
             except* FatalError as group:
                 raise _first(group) from None
             except* (SyncError, psycopg.Error, PoolTimeout, OSError) as group:
                 failures += 1
                 wait_s = _wait_s(failures)
-                self.problem = _described(_first(group))
+                self.problem, self.hint = _described(_first(group)), None
                 self._set_role("starting")
                 log.warning("active.interrupted", why=self.problem, again_in_s=round(wait_s, 1))
             await self._wait(wait_s)
@@ -113,20 +122,32 @@ class Supervisor:
                 told |= {"degraded": True, "notion": breaker.reason}
         if self.problem is not None and not self.streaming:
             told["problem"] = self.problem
+            if self.hint is not None:
+                told["hint"] = self.hint
         ready = self.role == "standby" or (self.role == "active" and self.streaming)
         return ready, told
 
-    async def _active(self, lock: LockConnection) -> None:
+    async def _check_cluster(self) -> None:
+        identity = await slots.identify(self._parts.settings.direct.dsn)
+        async with self._parts.pool.connection() as conn:
+            await cluster.check(conn, identity)
+
+    def _hold(self, group: BaseExceptionGroup[BaseException]) -> None:
+        """Tell that a person has to say whose data this is, and go on telling until one did."""
+        held = _first(group)
+        assert isinstance(held, cluster.Held)
+        self.problem, self.hint = str(held), held.hint
+        if self.role != "held":
+            log.error("cluster.held", why=self.problem, hint=self.hint)
+        self._set_role("held")
+
+    async def _active(self, leadership: Leadership, lock: LockConnection) -> None:
         """Do everything, as the only one, until stopped or something fails."""
         parts = self._parts
-        identity = await slots.identify(parts.settings.direct.dsn)
-        async with parts.pool.connection() as conn:
-            await cluster.check(conn, identity)
         sink = await sink_of(parts)
         freed = await parts.queue.take_over()
         if freed:
             log.info("leases.taken_over", leases=freed)
-        await self._warn_of_unbounded_log()
         await self._mark_changed()
         adoption = adoption_of(parts, sink)
         looks = looks_of(parts, sink)
@@ -138,7 +159,8 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [
-                    tasks.create_task(Leadership.watch(lock), name="watch lock"),
+                    tasks.create_task(leadership.watch(lock), name="watch lock"),
+                    tasks.create_task(self._guard.watch(), name="watch slot"),
                     tasks.create_task(_watch_databases(schema), name="watch databases"),
                     tasks.create_task(schema.run(), name="watch schemas"),
                     tasks.create_task(self._capture_forever(reconciler.wake), name="capture"),
@@ -166,6 +188,7 @@ class Supervisor:
         """Stream, and stream again after every interruption; makes the slot when there is none to read."""
         failures = 0
         while True:
+            wait_s = 0.0
             try:
                 await attempt(self._stream(on_marked), "stream")
             except* FatalError as group:
@@ -173,71 +196,42 @@ class Supervisor:
             except* (TransientError, SlotGone, psycopg.Error, PoolTimeout, OSError) as group:
                 failures = 1 if self.streaming else failures + 1
                 self.streaming = False
-                self.problem = _described(_first(group))
-                wait_s = _wait_s(failures)
+                self.problem, self.hint = _described(_first(group)), None
+                # it was waited for already: whoever is in the way may be gone by now
+                wait_s = _wait_s(0 if isinstance(_first(group), SlotBlocked) else failures)
                 log.warning("stream.interrupted", why=self.problem, again_in_s=round(wait_s, 1))
-                await asyncio.sleep(wait_s)
+            await asyncio.sleep(wait_s)
 
     async def _stream(self, on_marked: Callable[[], None]) -> None:
         """Keep the queue up to date until the stream fails."""
         settings = self._parts.settings
-        await self._ensure_slot()
+        await self._guard.ensure(self._tell_blocked)
         gathering = Gathering(wal2json.Decoder(tables(settings.entities), settings.database.schema), settings.entities)
         options = wal2json.options(settings.database.schema, tables(settings.entities))
         stream = ReplicationStream(
-            settings.direct.dsn, settings.replication_slot, options, on_keyless=_sweeper(gathering)
+            make_conninfo(settings.direct.dsn, application_name=self._parts.office.session("stream")),
+            settings.replication_slot, options, on_keyless=_sweeper(gathering),
         )
-        async with stream:
-            self.streaming, self.problem = True, None
-            log.info("stream.started", slot=settings.replication_slot)
-            capture = Capture(
-                self._parts.pool, settings.replication_slot, gathering,
-                on_marked=on_marked, observer=self._parts.metrics.captured,
-                per_column=settings.notion_conflict_strategy == "timestamp-based",
-            )
-            await capture.run(stream)
-
-    async def _ensure_slot(self) -> None:
-        """Make the slot when it is missing or lost, and then mark everything: changes before it were not seen.
-
-        What has to be marked is noted before the slot is made, so that dying in between forgets nothing.
-        """
-        settings, pool = self._parts.settings, self._parts.pool
-        async with pool.connection() as conn:
-            found = await slots.inspect(conn, settings.replication_slot)
-            if found is not None and (found.plugin != "wal2json" or found.database != conn.info.dbname):
-                raise FatalError(
-                    f"the slot {found.name} belongs to somebody else (plugin {found.plugin}, another database or both)",
-                    "Set REPLICATION_SLOT to a name of its own, or drop that slot if nobody needs it.",
+        try:
+            async with stream:
+                # nobody else can move the slot now
+                await self._guard.close_gap()
+                self.streaming, self.problem, self.hint = True, None, None
+                log.info("stream.started", slot=settings.replication_slot)
+                capture = Capture(
+                    self._parts.pool, settings.replication_slot, gathering,
+                    on_marked=on_marked, observer=self._parts.metrics.captured,
+                    per_column=settings.notion_conflict_strategy == "timestamp-based",
                 )
-            if found is not None and not found.lost:
-                if await marker.due(conn):
-                    await self._mark_all()
-                return
-            await marker.set_due(conn, is_due=True)
-            # what happened since the last slot was not seen: when a row was changed is not known any more
-            await stamps.forget(conn, [entity.name for entity in ENTITIES])
-            await work.forget_position(conn, settings.replication_slot)
-            if found is not None:
-                log.error("slot.lost", slot=settings.replication_slot, hint="Raise max_slot_wal_keep_size.")
-                await slots.drop(conn, settings.replication_slot)
-        await slots.create(settings.direct.dsn, settings.replication_slot, SLOT_TIMEOUT_S)
-        log.info("slot.created", slot=settings.replication_slot)
-        await self._mark_all()
+                await capture.run(stream)
+        finally:
+            self._guard.acknowledged = max(self._guard.acknowledged, stream.acknowledged_lsn)
 
-    async def _warn_of_unbounded_log(self) -> None:
-        async with self._parts.pool.connection() as conn:
-            row = await (await conn.execute("show max_slot_wal_keep_size")).fetchone()
-        if row is not None and row[0] == "-1":
-            log.warning(
-                "slot.unbounded",
-                hint="Set max_slot_wal_keep_size: without it a stopped sync lets the log fill the database's disk.",
-            )
-
-    async def _mark_all(self) -> None:
-        await self._parts.marker.start(self._parts.settings.entities)
-        async with self._parts.pool.connection() as conn:
-            await marker.set_due(conn, is_due=False)
+    def _tell_blocked(self, blocked: SlotBlocked) -> None:
+        """Tell, once for each set of them, whose transactions keep the slot from being made."""
+        if self.problem != str(blocked):
+            log.warning("slot.blocked", why=str(blocked), pids=list(blocked.pids), hint=BLOCKED_HINT)
+        self.problem, self.hint = str(blocked), BLOCKED_HINT
 
     async def _mark_changed(self) -> None:
         """Mark the entities whose pages would show something else than at the last start."""
@@ -275,6 +269,7 @@ class Supervisor:
             log.info("role.changed", role=role)
         self.role = role
         self._parts.metrics.active.set(role == "active")
+        self._parts.metrics.held.set(role == "held")
 
 
 async def _watch_databases(schema: SchemaWatch) -> None:

@@ -44,6 +44,14 @@ order by id
 
 COUNT: Final[LiteralString] = "select count(*) from conflict where status in ('open', 'deciding')"
 
+WAITING: Final[LiteralString] = """
+select count(*), coalesce(extract(epoch from clock_timestamp() - min(opened_at)), 0)::float8
+from conflict where status in ('open', 'deciding')
+"""
+
+KEPT: Final[LiteralString] = """
+    (c.version > %(seen)s and (c.mapable, c.notion) is not distinct from (excluded.mapable, excluded.notion))"""
+
 # What a reviewer saw is other than what stands here now only if a value changed: seen again, the version stays
 PUT_OPEN: Final[LiteralString] = f"""
 insert into conflict as c (
@@ -64,9 +72,10 @@ on conflict ("entityType", "systemId", field) where status in ('open', 'deciding
     notion_by = case when c.notion is distinct from excluded.notion then excluded.notion_by
         else coalesce(excluded.notion_by, c.notion_by) end,
     rule = excluded.rule,
-    status = 'open',
-    choice = null,
-    value = null,
+    -- a decision that came after the look is on these very values, as long as neither side has moved
+    status = case when {KEPT} then c.status else 'open' end,
+    choice = case when {KEPT} then c.choice end,
+    value = case when {KEPT} then c.value end,
     version = c.version + case
         when (c.base, c.mapable, c.notion) is distinct from (excluded.base, excluded.mapable, excluded.notion) then 1
         else 0
@@ -84,6 +93,12 @@ CLOSE: Final[LiteralString] = """
 update conflict set status = %(status)s, closed_at = clock_timestamp(), closed_by = %(by)s
 where id = %(id)s and status in ('open', 'deciding')
 """
+
+CLOSE_OF: Final[LiteralString] = f"""
+update conflict set status = %(status)s, closed_at = clock_timestamp(), closed_by = %(by)s
+where "entityType" = %(entity_type)s and "systemId" = %(system_id)s and status in ('open', 'deciding')
+returning {COLUMNS}
+"""  # noqa: S608
 
 CONFLICT_STATE: Final[LiteralString] = """
 update "NotionSyncMapping" m set "conflictState" = found.state
@@ -160,6 +175,12 @@ async def count(conn: Connection) -> int:
     return int(row[0]) if row is not None else 0
 
 
+async def waiting(conn: Connection) -> tuple[int, float]:
+    """Return how many are open or being decided, and the age of the oldest in seconds."""
+    row = await (await conn.execute(WAITING)).fetchone()
+    return (int(row[0]), float(row[1])) if row is not None else (0, 0.0)
+
+
 async def put_open(
     conn: Connection,
     *,
@@ -174,8 +195,12 @@ async def put_open(
     notion_at: datetime | None,
     notion_by: str | None,
     rule: str,
+    seen: int = 0,
 ) -> Conflict:
-    """Open the field's conflict, or bring the open one up to date; a decision that was under way is void then."""
+    """Open the field's conflict, or bring the open one up to date.
+
+    A decision that was under way is void then; unless it came after the look, which knew version `seen`.
+    """
     async with conn.cursor(row_factory=class_row(Conflict)) as cursor:
         await cursor.execute(
             PUT_OPEN,
@@ -183,7 +208,7 @@ async def put_open(
                 "entity_type": entity_type, "system_id": system_id, "page_id": page_id, "field": field,
                 "base": None if isinstance(base, Absent) else Jsonb(base), "mapable": Jsonb(mapable),
                 "notion": Jsonb(notion), "mapable_at": mapable_at, "notion_at": notion_at, "notion_by": notion_by,
-                "rule": rule,
+                "rule": rule, "seen": seen,
             },
         )
         opened = await cursor.fetchone()
@@ -209,6 +234,20 @@ async def decide(
 async def close(conn: Connection, conflict_id: int, status: str, by: str) -> bool:
     """Close it as "resolved" (somebody chose) or "converged" (the sides are equal); False when it was closed before."""
     return (await conn.execute(CLOSE, {"id": conflict_id, "status": status, "by": by})).rowcount == 1
+
+
+async def close_of(
+    conn: Connection, entity_type: str, system_id: str, status: str, by: str
+) -> tuple[Conflict, ...]:
+    """Close whatever is open of a record, and bring its "conflictState" up to date; return what was closed."""
+    async with conn.cursor(row_factory=class_row(Conflict)) as cursor:
+        await cursor.execute(
+            CLOSE_OF, {"entity_type": entity_type, "system_id": system_id, "status": status, "by": by}
+        )
+        closed = tuple(await cursor.fetchall())
+    if closed:
+        await conflict_state(conn, entity_type, system_id)
+    return closed
 
 
 async def conflict_state(conn: Connection, entity_type: str, system_id: str) -> None:

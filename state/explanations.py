@@ -98,6 +98,11 @@ TAKE_OVER: Final[LiteralString] = """
 update explanation set due_at = clock_timestamp() where state = 'waiting' and begun_at is not null
 """
 
+# A sidecar that is older than it was does not know what was said since
+DOUBT: Final[LiteralString] = """
+update explanation set begun_at = coalesce(begun_at, queued_at) where state = 'waiting'
+"""
+
 # What Postgres refuses in a text
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
@@ -202,6 +207,11 @@ async def dropped(conn: Connection, item: Explanation) -> None:
 async def later(conn: Connection, item: Explanation, *, wait_s: float, unsent: bool) -> None:
     """Try again in `wait_s`. `unsent`: it certainly was not written, so there is nothing to look up then."""
     await conn.execute(LATER, {"id": item.id, "wait_s": wait_s, "unsent": unsent})
+
+
+async def doubt(conn: Connection) -> None:
+    """Have everything that waits looked up on its page before it is said."""
+    await conn.execute(DOUBT)
 
 
 async def take_over(conn: Connection) -> int:

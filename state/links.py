@@ -40,11 +40,11 @@ where "entityType" = %(entity_type)s and "systemId" = any (%(ids)s) and "pageSta
 
 INTEND: Final[LiteralString] = """
 insert into "NotionSyncMapping" as m (
-    "entityType", "systemId", "notionDatabaseId", "syncDirection", "pageState", "intendedAt")
-values (%(entity_type)s, %(system_id)s, %(database_id)s, %(direction)s, 'intended', clock_timestamp())
+    "entityType", "systemId", "notionDatabaseId", "syncDirection", "pageState", "intendedAt", pushing)
+values (%(entity_type)s, %(system_id)s, %(database_id)s, %(direction)s, 'intended', clock_timestamp(), %(pushing)s)
 on conflict ("entityType", "systemId") do update set
     "notionDatabaseId" = excluded."notionDatabaseId", "pageState" = 'intended',
-    "intendedAt" = clock_timestamp(), "notionPageId" = null, base = '{}', pushing = null
+    "intendedAt" = clock_timestamp(), "notionPageId" = null, base = '{}', pushing = excluded.pushing
 -- a page that was linked meanwhile must not be forgotten: another one would be made
 where m."notionPageId" is null
 """
@@ -100,6 +100,11 @@ update "NotionSyncMapping" set
 where "entityType" = %(entity_type)s and "systemId" = %(system_id)s
 """
 
+FORGET_VALUES: Final[LiteralString] = """
+update "NotionSyncMapping" set base = '{}', pushing = null, "leftOut" = '{}', refused = '{}', written = null
+where "entityType" = %(entity_type)s and "systemId" = %(system_id)s
+"""
+
 # What is there has to be looked for by the System ID, and made where it is not found
 FORGET_PAGE: Final[LiteralString] = """
 update "NotionSyncMapping" set
@@ -131,6 +136,10 @@ where m."pageState" in ('intended', 'ambiguous')
 COUNT: Final[LiteralString] = """
 select "entityType", "pageState", count(*) from "NotionSyncMapping" group by 1, 2
 """
+
+
+BACK: Final = "back"
+"""Why a tombstone's page is not in the trash: a person took it out, and it stands for itself since."""
 
 
 class PageState(StrEnum):
@@ -204,14 +213,19 @@ async def pages_of(conn: Connection, entity_type: str, ids: Sequence[str]) -> Ma
     return {row[0]: PageId(row[1]) for row in await cursor.fetchall()}
 
 
-async def intend(conn: Connection, entity_type: str, system_id: str, *, database_id: str, direction: str) -> None:
-    """Store, before a create is sent, that it is about to be: from now on its outcome is unknown until observed.
+async def intend(
+    conn: Connection, entity_type: str, system_id: str, *, database_id: str, direction: str, pushing: Mapping[str, Json]
+) -> None:
+    """Store, before a create is sent, what it is about to say: from now on its outcome is unknown until observed.
 
     Raises TransientError when a page was linked meanwhile: look again instead.
     """
     cursor = await conn.execute(
         INTEND,
-        {"entity_type": entity_type, "system_id": system_id, "database_id": database_id, "direction": direction},
+        {
+            "entity_type": entity_type, "system_id": system_id, "database_id": database_id, "direction": direction,
+            "pushing": Jsonb(dict(pushing)),
+        },
     )
     if cursor.rowcount == 0:
         raise TransientError("a page was linked to the row meanwhile")
@@ -272,6 +286,11 @@ async def set_state(
     await conn.execute(
         SET_STATE, {"entity_type": entity_type, "system_id": system_id, "state": state.value, "because": because}
     )
+
+
+async def forget_values(conn: Connection, entity_type: str, system_id: str) -> None:
+    """Keep the ids and the state of the link only."""
+    await conn.execute(FORGET_VALUES, {"entity_type": entity_type, "system_id": system_id})
 
 
 async def forget_page(conn: Connection, entity_type: str, system_id: str) -> None:

@@ -91,4 +91,6 @@ def _first_contact(ours: Json, theirs: Json, base: Pair | None, alike: Alike, *,
         return Step.AGREE
     if base is not None and not isinstance(base.sent, Absent) and alike(base.sent, theirs):
         return Step.PUSH  # a write whose answer was not seen arrived, and ours changed since
+    if base is None and theirs is None:
+        return Step.PUSH  # never written, never filled in: there is nobody to be asked, or told
     return Step.CLASH if shared else Step.PUSH

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
+from deploy.local.binaries import NoPostgresError, find_or_install
 from deploy.local.postgres import for_tests, temporary
 from deploy.local.server import GivenServer, PostgresServer, PrivateServer
 
@@ -50,6 +51,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--hypothesis-seed", default=None) is None:
         # chosen here and shown, so that any run can be repeated exactly
         config.option.hypothesis_seed = secrets.randbelow(2**32)
+
+
+    if not hasattr(config, "workerinput") and not os.environ.get("TEST_DATABASE_URL"):
+        # once, before there are several workers that would all install
+        with suppress(NoPostgresError):
+            find_or_install()
 
 
 def pytest_report_header(config: pytest.Config) -> str:

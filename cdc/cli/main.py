@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 from rich.table import Table
 
-from cdc import app
+from cdc import app, cluster
 from cdc.cli import terminal
+from cdc.cli.adopt import adopt
 from cdc.cli.audit import audit
 from cdc.cli.backfill_view import Bar, forecast_tables, parked_as_json, parked_table
 from cdc.cli.conflicts import conflicts
 from cdc.cli.deletes import deletes
+from cdc.cli.doctor import doctor, uninstall
 from cdc.cli.explain import explain
 from cdc.cli.parked import parked
 from cdc.cli.sweep import sweep as run_sweep
@@ -242,7 +245,8 @@ def status(ctx: click.Context, as_json: bool) -> None:
 
 async def _status(settings: Settings) -> Status:
     async with app.assembled(settings) as parts:
-        return await status_of(parts.pool, settings.replication_slot)
+        found = await status_of(parts.pool, settings.replication_slot)
+        return replace(found, elsewhere=await cluster.elsewhere(parts.pool, settings.direct.dsn))
 
 
 @main.group()
@@ -285,5 +289,5 @@ def slot_drop(ctx: click.Context) -> None:
     out.print("Dropped." if dropped else f"There is no slot {settings.replication_slot}.", soft_wrap=True)
 
 
-for verb in (sync, conflicts, parked, deletes, explain, audit, webhook):
+for verb in (sync, conflicts, parked, deletes, explain, audit, doctor, webhook, adopt, uninstall):
     main.add_command(verb)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
+from cdc import cluster
 from cdc.app import Parts, adoption_of, sink_of, sweeping_of
 from cdc.operate.backfill import Backfill, Progress
 from sinks.mapping.model import Entity
@@ -33,10 +34,11 @@ async def sweep(
     told = False
     while True:
         # asked again while watching: should the active process end, the rest is ours to do
-        async with parts.leadership().attempt() as lock:
+        leadership = parts.leadership()
+        async with leadership.attempt() as lock:
             if lock is not None:
                 left = await _waiting(parts, names, since)
-                await _sweep(parts, [entity for entity in entities if entity.name in left])
+                await leadership.holding(lock, _sweep(parts, [entity for entity in entities if entity.name in left]))
                 break
         if not told:
             progress.said("`mapable-cdc run` is active and does the work")
@@ -49,6 +51,7 @@ async def sweep(
 
 
 async def _sweep(parts: Parts, entities: Sequence[Entity]) -> None:
+    await cluster.ours(parts.pool, parts.settings.direct.dsn)
     sink = await sink_of(parts)
     sweeping = sweeping_of(parts, sink, adoption_of(parts, sink))
     for entity in entities:

@@ -12,6 +12,7 @@ from typing import Final, LiteralString, Protocol
 
 import psycopg
 
+from cdc import cluster
 from cdc.app import Parts, reconciler_of, schema_watch_of, sink_of
 from cdc.leadership import Leadership, LockConnection
 from cdc.reconcile.loop import Reconciler
@@ -107,31 +108,34 @@ class Backfill:
         """Go on until nothing is left, through a restart of the database and the end of the active process."""
         failures, done = 0, False
         while not done:
-            waiting = self._total
+            waiting, wait_s = self._total, 0.0
             try:
                 # asked again while watching: should the active process end, the rest is ours to do
-                async with self._parts.leadership().attempt() as lock:
+                leadership = self._parts.leadership()
+                async with leadership.attempt() as lock:
                     if lock is None:
                         self._say("`mapable-cdc run` is active and does the work")
                         done = await self._watch(WATCH_S)
                     else:
-                        done = await attempt(self._work(lock), "work")
+                        done = await attempt(self._work(leadership, lock), "work")
                 failures = 0
             except* (TransientError, psycopg.Error, OSError) as group:
                 failures = failures + 1 if self._total == waiting else 0
                 if failures >= FAILURES:
                     raise
                 self._say(f"interrupted, trying again: {_told(group)}")
-                await asyncio.sleep(min(5.0, 0.2 * 2.0**failures))
+                wait_s = min(5.0, 0.2 * 2.0**failures)
+            await asyncio.sleep(wait_s)
 
-    async def _work(self, lock: LockConnection) -> bool:
+    async def _work(self, leadership: Leadership, lock: LockConnection) -> bool:
+        await cluster.ours(self._parts.pool, self._parts.settings.direct.dsn)
         sink = await sink_of(self._parts)
         await self._parts.queue.take_over()
         schema = schema_watch_of(self._parts, sink)
         reconciler = reconciler_of(self._parts, sink, schema)
         self._say(None)
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(Leadership.watch(lock), name="watch lock")
+            watching = tasks.create_task(leadership.watch(lock), name="watch lock")
             schemas = tasks.create_task(schema.run(everything=False), name="watch schemas")
             working = tasks.create_task(reconciler.run(), name="reconcile")
             try:

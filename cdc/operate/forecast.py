@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, LiteralString
 
 from cdc.app import Parts, reader_of, sink_of
-from cdc.reconcile.plan import Create, Nothing, Resolve, Settle, Trash
+from cdc.reconcile.plan import Bury, Create, Nothing, Resolve, Settle, Trash
 from cdc.reconcile.reading import Reader, Situation
 from cdc.watch.adoption import found_pages
 from sinks.mapping.model import Entity
@@ -66,7 +66,7 @@ class Forecast:
         match now.plan:
             case Create() | Resolve():
                 self.create += 1
-            case Nothing() | Settle():
+            case Nothing() | Settle() | Bury():
                 self.unchanged += 1
             case Trash():
                 self.trash += 1

@@ -9,10 +9,12 @@ from typing import Final, LiteralString
 import psycopg
 import structlog
 
+from cdc import cluster
 from cdc.app import Parts
 from sinks.mapping.canonical import empty
 from sinks.mapping.entities import field_of
 from sinks.mapping.model import Entity
+from sinks.notion import views
 from sinks.notion.setup import Done, Setup
 from state import forgetting, marking
 from state import settings as facts
@@ -30,11 +32,14 @@ log = structlog.get_logger(__name__)
 async def set_up(parts: Parts, parent_page_id: str | None, progress: Callable[[Done], None]) -> tuple[Done, ...]:
     """Make or complete the databases; raises FatalError when a person must act first."""
     settings = parts.settings
+    await cluster.ours(parts.pool, settings.direct.dsn)
     async with parts.pool.connection() as conn, _alone(conn, settings.state_schema):
         done = await Setup(
             parts.client, conn, settings.entities, configured=settings.databases, parent_page_id=parent_page_id,
             progress=progress, made_again=_fill_again,
         ).run()
+        for item in done:
+            await views.make(parts.client, conn, item.source)
         # what was paused for want of a property may go on
         await facts.put(conn, facts.SCHEMA_DUE, True)
         return done

@@ -99,6 +99,8 @@ class Orders:
         row = (await self._rows.read(entity, {seen.system_id: None}))[seen.system_id].row
         key = Key(entity.name, seen.system_id)
         async with self._pool.connection() as conn, conn.transaction():
+            # the key before the conflict, as those do who are at work on the record: else each could wait for the other
+            await work.mark(conn, {key: None}, reason=BOTH_SIDES, priority=Priority.MANUAL)
             decided = await conflicts.decide(conn, conflict_id, version, choice, chosen)
             if decided is None:
                 raise Declined(
@@ -106,7 +108,6 @@ class Orders:
                     await conflicts.one(conn, conflict_id),
                 )
             await conflicts.conflict_state(conn, entity.table, seen.system_id)
-            await work.mark(conn, {key: None}, reason=BOTH_SIDES, priority=Priority.MANUAL)
             await audit.append(
                 conn,
                 audit.Entry(

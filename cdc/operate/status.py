@@ -10,6 +10,7 @@ from rich.table import Table
 
 from cdc.operate.records import time_as_json
 from cdc.replication import slot as slots
+from cdc.replication.pressure import pressure
 from cdc.replication.slot import SlotState
 from state import deletions, explanations, links, settings, work
 from state.changes import Priority
@@ -46,6 +47,7 @@ class Status:
     notices: tuple[Notice, ...]
     comments_allowed: bool | None                 # None: not tried yet
     slot: SlotState | None
+    elsewhere: tuple[str, ...] = ()               # what tells this cluster from the one that the sidecar was on
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -73,6 +75,7 @@ class Status:
             ],
             "comments": {"allowed": self.comments_allowed},
             "slot": slot_as_json(self.slot),
+            "elsewhere": list(self.elsewhere),
         }
 
     def tables(self) -> tuple[Table, ...]:
@@ -83,6 +86,11 @@ class Status:
         for name, depth in self.queue.items():
             queue.add_row(name, str(depth.keys), f"{depth.oldest_age_s:.1f} s")
         other = Table("what", "state", title="Slot and parked work")
+        if self.elsewhere:
+            other.add_row(
+                "held", f"another {', '.join(self.elsewhere)} than the sidecar was on: nothing is sent until "
+                "`mapable-cdc adopt`",
+            )
         other.add_row("parked", str(self.parked))
         for entity, name, reason, rows in self.left_out:
             other.add_row(f"left out: {entity}.{name}", f"{rows} rows: {reason}")
@@ -113,7 +121,7 @@ def slot_as_json(slot: SlotState | None) -> dict[str, Any] | None:
         return None
     return {
         "name": slot.name, "active": slot.active, "walStatus": slot.wal_status, "retainedBytes": slot.retained_bytes,
-        "safeWalBytes": slot.safe_wal_bytes,
+        "safeWalBytes": slot.safe_wal_bytes, "pressure": pressure(slot).value,
     }
 
 

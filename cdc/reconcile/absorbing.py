@@ -5,14 +5,14 @@ What has to go to the page comes after that, as an ordinary write (`cdc.reconcil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from cdc.reconcile import crossing
 from cdc.reconcile.facts import Facts
-from cdc.reconcile.merging import Merged
+from cdc.reconcile.merging import Merged, not_taken, take_back
 from cdc.reconcile.plan import Refusal, Update
 from cdc.reconcile.reading import Absorbed, Reader, Situation
 from cdc.reconcile.recording import Recorder
@@ -23,13 +23,24 @@ from state import conflicts, links, lookups, work
 from state.database import Connection, Pool
 from state.links import Link, PageState, Settled
 
+Observer = Callable[[str, int], None]
+"""Called with (entity, fields) once people's values are in a row."""
+
 
 class Absorber:
     """Carries out the MapAble side of a merge."""
 
     def __init__(
-        self, pool: Pool, reader: Reader, writeback: WriteBack, *, time_zone: ZoneInfo, grace_s: float
+        self,
+        pool: Pool,
+        reader: Reader,
+        writeback: WriteBack,
+        *,
+        time_zone: ZoneInfo,
+        grace_s: float,
+        observer: Observer = lambda *_: None,
     ) -> None:
+        self._observer = observer
         self._pool = pool
         self._reader = reader
         self._writeback = writeback
@@ -70,6 +81,8 @@ class Absorber:
             elif update is None:
                 await work.release(conn, now.claim, wait_s=wait_s or 0.0, counts=False)
             await recorder.queue_explanations()
+        if merged.pull:
+            self._observer(now.entity.name, len(merged.pull))
         return Absorbed(update, wait_s, left, written)
 
     async def _write_row(self, conn: Connection, now: Situation, merged: Merged, facts: Facts) -> bool:
@@ -77,20 +90,17 @@ class Absorber:
         if not merged.pull:
             return False
         assert now.row is not None
+        assert now.link is not None
         columns = {pulled.column: pulled.value for pulled in merged.pull.values()}
         written = await self._writeback.write(conn, now.entity, now.claim.system_id, now.row, columns)
         for key, pulled in tuple(merged.pull.items()):
             if written.missing or pulled.column in written.stale:
-                _undo(now, merged, key)
+                take_back(merged, now.link.base, key)
             elif pulled.column in written.refused:
-                decided = key in merged.closed
-                _undo(now, merged, key)
                 reason = f"{field_of(now.entity, key).name}: {written.refused[pulled.column]}"
-                if decided:
-                    merged.choose_again(key, facts.conflicts[key], reason)
-                    continue
-                refusals = merged.left_as_is if now.direction == "from_notion" else merged.refused
-                refusals[key] = Refusal(pulled.theirs, reason)
+                not_taken(merged, now.link.base, facts.conflicts, key, reason)
+                if now.direction == "from_notion" and key in merged.refused:
+                    merged.left_as_is[key] = merged.refused.pop(key)
         return written.missing or bool(written.stale)
 
     def _due(self, link: Link, merged: Merged, refused: Mapping[str, Any]) -> dict[str, Refusal]:
@@ -119,30 +129,21 @@ class Absorber:
         assert now.link is not None
         if now.link.state != PageState.LIVE:
             await recorder.line("page.linked_again", ())
+        if now.link.pushing:
+            await recorder.unanswered(now.link, refused)
         if merged.pull:
             await recorder.pulled(merged.pull, facts.edited_by)
         for key, clash in merged.decided.items():
             await recorder.decided(key, clash, facts.edited_by)
         for key, clash in merged.frozen.items():
             await recorder.frozen(key, clash, facts)
-        for key, reason in merged.unfit.items():
-            await recorder.line("conflict.undecided", (key,), {"reason": reason})
+        for key, reason in merged.undone.items():
+            await recorder.undone(key, reason, facts)
         for key, status in merged.closed.items():
             await recorder.closed(key, status, facts)
         for key, entry in refused.items():
             if entry != now.link.refused.get(key):
                 await recorder.refused(key, entry, facts.edited_by)
-
-
-def _undo(now: Situation, merged: Merged, key: str) -> None:
-    """The row has not taken the field: both sides agree on no more than before."""
-    assert now.link is not None
-    del merged.pull[key]
-    merged.base.pop(key)
-    if key in now.link.base:
-        merged.base[key] = now.link.base[key]
-    merged.decided.pop(key, None)
-    merged.closed.pop(key, None)
 
 
 def _refused(link: Link, merged: Merged) -> dict[str, Any]:
@@ -153,6 +154,8 @@ def _refused(link: Link, merged: Merged) -> dict[str, Any]:
         same = before is not None and before["value"] == refusal.theirs and before["reason"] == refusal.reason
         since = before["since"] if before is not None and same else link.read_at.isoformat()
         entries[key] = {"value": refusal.theirs, "since": since, "reason": refusal.reason}
+        if refusal.unreadable:
+            entries[key]["unreadable"] = True
     return entries
 
 

@@ -6,10 +6,11 @@ import asyncio
 from typing import Final
 
 from cdc.reconcile.effects import Effects
+from cdc.reconcile.leaving import Leaving
 from cdc.reconcile.meeting import Meeting
 from cdc.reconcile.plan import (
+    Bury,
     Create,
-    Forget,
     Later,
     Look,
     Nothing,
@@ -43,6 +44,7 @@ class Acting:
         queue: WorkQueue,
         reader: Reader,
         effects: Effects,
+        leaving: Leaving,
         meeting: Meeting,
         schema: SchemaWatch,
         returning: Returning,
@@ -51,6 +53,7 @@ class Acting:
         self._queue = queue
         self._reader = reader
         self._effects = effects
+        self._leaving = leaving
         self._meeting = meeting
         self._schema = schema
         self._returning = returning
@@ -69,12 +72,12 @@ class Acting:
             case Settle() as plan:
                 await self._effects.settle(now, plan)
                 return "compared"
+            case Bury(page_id):
+                await self._leaving.bury(now, page_id)
+                return "unlinked"
             case Later(wait_s):
                 await self._returning.release(now.claim, wait_s, hold_marks=True)
                 return "later"
-            case Forget() as plan:
-                await self._effects.forget(now, plan)
-                return "left_behind"
             case NotVisible():
                 await self._returning.release(now.claim, not_visible_wait_s(now.claim))
                 return "not_visible"
@@ -137,7 +140,7 @@ class Acting:
                         await self._effects.update(now, plan)
                         return "updated"
                     case Trash() as plan:
-                        turn.spent = await self._effects.trash(now, plan)
+                        turn.spent = await self._leaving.trash(now, plan)
                         return "trashed" if turn.spent else "held"
                     case Restore() as plan:
                         await self._effects.restore(now, plan)
@@ -148,7 +151,7 @@ class Acting:
             return "no_turn"
         except PageTrashed:
             # outside of the turn: reading the page takes a turn of its own
-            await self._effects.find_out_trashed(now)
+            await self._leaving.find_out_trashed(now)
             return "unlinked"
         except PageGone:
             await self._gone(now)
@@ -156,7 +159,7 @@ class Acting:
         except PoisonError as error:
             # the properties of another database have other ids
             refused = error.reason == REFUSED and isinstance(now.plan, Update)
-            if refused and await self._effects.find_out_moved(now):
+            if refused and await self._leaving.find_out_moved(now):
                 return "unlinked"
             raise
         return await self.act(now)
@@ -164,4 +167,4 @@ class Acting:
     async def _gone(self, now: Situation) -> None:
         """Ask for the database first: what is out of reach with all its pages was taken from none of them."""
         await self._schema.check_now(now.entity)
-        await self._effects.gone(now)
+        await self._leaving.gone(now)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 
 import structlog
 
 from cdc.reconcile.delivery import deliver
-from cdc.reconcile.holding import Holding
-from cdc.reconcile.plan import GONE, MOVED, TRASHED, Create, Forget, Resolve, Restore, Settle, Trash, Update
+from cdc.reconcile.plan import Create, Resolve, Restore, Settle, Update
 from cdc.reconcile.reading import Reader, Situation
-from cdc.reconcile.settling import Settling, edited_of
-from sinks.base import OutcomeUnknown, Page, PageGone, PageSink
-from sinks.mapping.entities import columns_of
-from state import audit, links, lookups, stamps, work
-from state.changes import ABSENT, PageId, Priority, Reason
-from state.database import Connection, Pool
-from state.errors import PoisonError, SyncError, TransientError
+from cdc.reconcile.settling import Settling
+from sinks.base import OutcomeUnknown, Page, PageSink
+from sinks.mapping.entities import field_of
+from sinks.mapping.likeness import alike
+from state import links, lookups, settings, work
+from state.changes import ABSENT
+from state.database import Pool
+from state.errors import PoisonError, SyncError
 from state.links import PageState
-from state.merge import Base, Pair, observed
+from state.merge import Base, Json, Pair, observed
 from state.work import WorkQueue
 
 log = structlog.get_logger(__name__)
@@ -38,14 +37,12 @@ class Effects:
         queue: WorkQueue,
         sink: PageSink,
         reader: Reader,
-        holding: Holding,
         settling: Settling,
         *,
         lookup_window_s: float,
     ) -> None:
         self._pool = pool
         self._settling = settling
-        self._holding = holding
         self._queue = queue
         self._sink = sink
         self._reader = reader
@@ -59,7 +56,7 @@ class Effects:
             await self._queue.renew(claim, conn)
             await links.intend(
                 conn, entity.table, claim.system_id,
-                database_id=self._sink.database_of(entity), direction=now.direction,
+                database_id=self._sink.database_of(entity), direction=now.direction, pushing=now.ours.values,
             )
         try:
             page = await self._sink.create(entity, now.ours.values)
@@ -88,34 +85,6 @@ class Effects:
         base = await self._settling.base_after(now, plan.base, plan.values, page)
         await self._settling.store(now, page.page_id, base, "page.updated", plan.values, page=page, plan=plan)
 
-    async def trash(self, now: Situation, plan: Trash) -> bool:
-        """Put the page of a deleted row into the trash; ids stay as a tombstone. False: it is held, nothing is sent."""
-        assert now.link is not None
-        key = now.claim.key
-        group = await self._holding.group(now.entity, key, now.link)
-        async with self._pool.connection() as conn, conn.transaction():
-            deleted_at = await _deleted_at(conn, now)
-            await self._queue.renew(now.claim, conn)
-            if not await self._holding.allows(conn, now.entity, key, plan.page_id, group, deleted_at):
-                await work.finish(conn, [now.claim])
-                return False
-        page = await self._sink.set_trashed(now.entity, plan.page_id, trashed=True)
-        edited = edited_of(now, page, ())
-        async with self._pool.connection() as conn, conn.transaction():
-            await work.hold(conn, now.claim)
-            await links.set_state(conn, now.entity.table, now.claim.system_id, PageState.TRASHED)
-            await audit.append(
-                conn,
-                audit.Entry(
-                    "page.trashed", now.claim.key, now.participant_id, plan.page_id, tuple(edited),
-                    request_id=page.request_id,
-                    # edits that never reached the row, which is gone
-                    detail={"lost": {key: page.values[key] for key in edited}} if edited else {},
-                ),
-            )
-            await work.finish(conn, [now.claim])
-        return True
-
     async def restore(self, now: Situation, plan: Restore) -> None:
         """Take the page of a row that is back out of the trash; its fields are compared next. Raises PageGone."""
         async with self._pool.connection() as conn:
@@ -133,10 +102,16 @@ class Effects:
         pages = await self._sink.find(entity, claim.system_id)
         if len(pages) == 1:
             page = pages[0]
-            await self._settling.store(now, page.page_id, _seen_ours(page), "page.adopted", {}, page=page, again=True)
+            base = await self._base_of_found(now, page)
+            # should we have made it, this line is the only one that says what went there
+            await self._settling.store(
+                now, page.page_id, base, "page.adopted", {}, page=page, again=True, read=page.values
+            )
             return
         if pages:
-            async with self._pool.connection() as conn:
+            async with self._pool.connection() as conn, conn.transaction():
+                # the search may have outlasted the lease: somebody else may have found, or made, the page by now
+                await work.hold(conn, claim)
                 await links.set_state(conn, entity.table, claim.system_id, PageState.AMBIGUOUS)
             raise PoisonError("ambiguous", f"{len(pages)} pages carry this System ID")
         age_s = self._intent_age_s(now)
@@ -150,6 +125,22 @@ class Effects:
             await links.drop_intent(conn, entity.table, claim.system_id)
             await work.release(conn, claim, wait_s=0, counts=False)
         log.info("page.create_refuted", entity=entity.name, wanted=plan.wanted)
+
+    async def _base_of_found(self, now: Situation, page: Page) -> Base:
+        """Return what was agreed by a create that was not answered: all that it said, if it was ours that made it.
+
+        What shows something else by now was edited by a person; what MapAble says otherwise changed there since.
+        """
+        sent = now.link.pushing if now.link is not None else None
+        if not sent or not await self._made_by_us(page):
+            return _seen_ours(page)
+        made = {key: Pair(value, _got(now, key, value, page)) for key, value in sent.items() if key in page.values}
+        return {**_seen_ours(page), **made}
+
+    async def _made_by_us(self, page: Page) -> bool:
+        async with self._pool.connection() as conn:
+            bot = (await settings.get(conn, settings.BOT) or {}).get("id")
+        return bot is not None and page.created_by == bot
 
     async def settle(self, now: Situation, plan: Settle) -> None:
         """Store what is known without a call."""
@@ -172,73 +163,9 @@ class Effects:
                 else:
                     await work.finish(conn, [claim])
 
-    async def unlink(self, now: Situation, page_id: PageId, because: str) -> None:
-        """The page is out of our reach, whoever took it away: the row is untouched and its edits wait."""
-        async with self._pool.connection() as conn, conn.transaction():
-            await work.hold(conn, now.claim)
-            if now.link is None or now.link.unlinked_because != because:
-                await links.set_state(conn, now.entity.table, now.claim.system_id, PageState.UNLINKED, because)
-                await audit.append(conn, audit.Entry(f"page.{because}", now.claim.key, now.participant_id, page_id))
-                log.warning("page.unlinked", entity=now.entity.name, why=because)
-            await work.finish(conn, [now.claim])
-
-    async def forget(self, now: Situation, plan: Forget) -> None:
-        """Leave a tombstone of a row whose page is out of our reach. Should the page be back already, that is told."""
-        async with self._pool.connection() as conn, conn.transaction():
-            await work.hold(conn, now.claim)
-            await links.set_state(conn, now.entity.table, now.claim.system_id, PageState.TRASHED)
-            await audit.append(
-                conn, audit.Entry("page.left_behind", now.claim.key, now.participant_id, plan.page_id)
-            )
-            if now.claim.reasons & Reason.THEIRS:
-                await work.release(conn, now.claim, wait_s=0, counts=False)
-            else:
-                await work.finish(conn, [now.claim])
-
-    async def gone(self, now: Situation) -> None:
-        """Notion knows no such page, though it knows the database: it was purged, or is not shared by itself.
-
-        Where a page is wanted back, another is looked for by its System ID, and made where there is none.
-        """
-        assert now.link is not None
-        assert now.link.page_id is not None
-        if not isinstance(now.plan, Restore):
-            await self.unlink(now, now.link.page_id, GONE)
-            return
-        async with self._pool.connection() as conn, conn.transaction():
-            await work.hold(conn, now.claim)
-            await links.forget_page(conn, now.entity.table, now.claim.system_id)
-            await audit.append(conn, audit.Entry("page.given_up", now.claim.key, now.participant_id, now.link.page_id))
-            await work.release(conn, now.claim, wait_s=0, counts=False)
-
-    async def find_out_trashed(self, now: Situation) -> None:
-        """Notion says something is in the trash: the page itself (a person did it) or the database around it."""
-        page_id = now.link.page_id if now.link is not None else None
-        assert page_id is not None
-        try:
-            async with self._sink.turn(Priority(now.claim.priority)):
-                page = await self._sink.read(now.entity, page_id)
-        except PageGone:
-            await self.unlink(now, page_id, GONE)
-            return
-        if page.in_trash:
-            await self.unlink(now, page_id, TRASHED)
-            return
-        raise DatabaseTrashed(f"the database {now.entity.title} is in Notion's trash")
-
-    async def find_out_moved(self, now: Situation) -> bool:
-        """Notion refused a write: whether that is because the page is in its place no more. It is unlinked then."""
-        page_id = now.link.page_id if now.link is not None else None
-        assert page_id is not None
-        async with self._sink.turn(Priority(now.claim.priority)):
-            page = await self._sink.read(now.entity, page_id)
-        if self._sink.holds(now.entity, page):
-            return False
-        await self.unlink(now, page_id, MOVED)
-        return True
-
     async def _forget_intent(self, now: Situation) -> None:
-        async with self._pool.connection() as conn:
+        async with self._pool.connection() as conn, conn.transaction():
+            await work.hold(conn, now.claim)
             await links.drop_intent(conn, now.entity.table, now.claim.system_id)
 
     def _intent_age_s(self, now: Situation) -> float:
@@ -248,16 +175,10 @@ class Effects:
         return (now.link.read_at - now.link.intended_at).total_seconds()
 
 
-class DatabaseTrashed(TransientError):
-    """The database around the page is in the trash: the entity waits until it is restored."""
-
-
-async def _deleted_at(conn: Connection, now: Situation) -> datetime:
-    """Return when the row was deleted: the commit's time, else that of the mark."""
-    system_id = now.claim.system_id
-    found = await stamps.load(conn, now.entity.name, columns_of(now.entity), [system_id])
-    deleted_at = found[system_id].deleted_at if system_id in found else None
-    return deleted_at if deleted_at is not None else now.claim.marked_at
+def _got(now: Situation, key: str, sent: Json, page: Page) -> Json:
+    """Return what Notion made of a value: what the page shows, if that is but another way of writing it."""
+    shown = page.values[key]
+    return shown if alike(field_of(now.entity, key).kind)(sent, shown) else sent
 
 
 def _seen_ours(page: Page) -> Base:

@@ -17,7 +17,7 @@ from cdc.reconcile.deleting import WINDOW, gone_with, may_go
 from sinks.mapable.rows import Rows
 from sinks.mapping.entities import by_name
 from sinks.mapping.model import Entity
-from state import audit, deletions, work
+from state import audit, conflicts, deletions, work
 from state.changes import Key, PageId, Priority, Reason
 from state.database import Connection, Pool
 from state.deletions import Deletion, Parent, Verdict
@@ -147,6 +147,14 @@ async def rows_back(conn: Connection, entity: Entity, ids: Sequence[str]) -> Non
             await audit.append(conn, audit.Entry("delete.undone", key, undone.participant_id, undone.page_id))
 
 
+async def nothing_to_decide(conn: Connection, entity: Entity, key: Key, participant_id: str | None) -> None:
+    """The row is gone, and with it one side of whatever a person had to decide; the values stay on record."""
+    for conflict in await conflicts.close_of(conn, entity.table, key.system_id, "converged", "sync"):
+        detail = {"id": conflict.id, "mapable": conflict.mapable, "notion": conflict.notion}
+        line = audit.Entry("conflict.gone", key, participant_id, conflict.page_id, (conflict.field,), detail=detail)
+        await audit.append(conn, line)
+
+
 async def approve(conn: Connection, items: Sequence[Deletion], actor: str) -> tuple[Deletion, ...]:
     """Let the pages go; return those that were still held. Their keys are marked, and a running sync does the rest."""
     async with conn.transaction():
@@ -162,6 +170,7 @@ async def reject(conn: Connection, items: Sequence[Deletion], actor: str) -> tup
     async with conn.transaction():
         decided = await deletions.decide(conn, items, Verdict.REJECTED)
         for item in decided:
+            await nothing_to_decide(conn, by_name(item.entity), item.key, item.participant_id)
             await deletions.unlink(conn, by_name(item.entity).table, item.system_id)
         await _audit(conn, "delete.rejected", decided, actor)
     return decided

@@ -119,6 +119,7 @@ class Reconciler:
         try:
             if name in LOOKUP_KINDS:
                 unchanged = await self._fanout.unchanged(claims)
+                self.paused.heal(name)
                 async with self._pool.connection() as conn:
                     await work.finish(conn, tuple(unchanged))
                 for claim in claims:
@@ -205,6 +206,7 @@ class Reconciler:
         """Find out what becomes of a page that no row is linked to."""
         try:
             await self._strays.work(claim)
+            self.paused.heal(claim.entity)
             self._observer(claim.entity, "judged", claim)
         except LeaseLost:
             log.info("lease.lost", entity=claim.entity)

@@ -11,22 +11,25 @@ from typing import Final
 
 from cdc.reconcile import crossing
 from cdc.reconcile.absorbing import Absorber, update_of
-from cdc.reconcile.effects import Effects
 from cdc.reconcile.facts import Facts, Gatherer
+from cdc.reconcile.leaving import MOVED, TRASHED, Leaving
 from cdc.reconcile.merging import Merged, merge
-from cdc.reconcile.plan import MOVED, TRASHED
+from cdc.reconcile.plan import DELETE_REJECTED
 from cdc.reconcile.reading import Absorbed, Situation
 from cdc.watch.schema import SchemaWatch
 from sinks.base import Page, PageSink
 from sinks.mapping.entities import field_of
 from sinks.mapping.model import Kind
-from state import audit, work
+from state import audit, links, work
 from state.changes import Absent, PageId, Reason
 from state.database import Pool
-from state.links import Link, PageState
+from state.links import BACK, Link, PageState
 
 SHARED_LOOK_LASTS_S: Final = 60.0
 """A burst takes as long as Notion's window makes it, and what is edited meanwhile is found by the next look."""
+CAPTURE_S: Final = 0.2
+CAPTURE_BEHIND_S: Final = 2.0
+"""So long a clash waits for the log to tell of MapAble's change, and of its time."""
 NO_ROW: Final = "page.back_without_row"
 
 
@@ -39,7 +42,7 @@ class Meeting:
         sink: PageSink,
         gatherer: Gatherer,
         absorber: Absorber,
-        effects: Effects,
+        leaving: Leaving,
         schema: SchemaWatch,
         *,
         always_read: bool,
@@ -48,18 +51,21 @@ class Meeting:
         self._sink = sink
         self._gatherer = gatherer
         self._absorber = absorber
-        self._effects = effects
+        self._leaving = leaving
         self._schema = schema
         self._always_read = always_read    # manual-review: never overwrite what may have been edited a moment ago
 
     async def seen(self, now: Situation, page: Page) -> Situation | None:
         """Return what is left to be done about a record whose page was read; None when the key is done with."""
         assert now.link is not None
-        if now.link.state == PageState.TRASHED:
+        if now.link.state == PageState.TRASHED or (
+            # a row that went while its page was out of reach; one that was left to itself never was
+            now.ours is None and now.link.state == PageState.UNLINKED and now.link.unlinked_because != DELETE_REJECTED
+        ):
             await self._tombstone(now, page)
             return None
         if page.in_trash or not self._sink.holds(now.entity, page):
-            await self._effects.unlink(now, page.page_id, TRASHED if page.in_trash else MOVED)
+            await self._leaving.unlink(now, page.page_id, TRASHED if page.in_trash else MOVED)
             return None
         if now.ours is None and now.link.state == PageState.LIVE and now.direction != "from_notion":
             # the row is gone: what stands on the page changes nothing about that
@@ -103,6 +109,11 @@ class Meeting:
             return None
         facts = await self._gatherer.of(now, page)
         found = merge(now.entity, now.row, now.ours, now.link.base, now.link.pushing or {}, page, facts.rules)
+        if found.decided and capture_may_be_behind(now):
+            # MapAble's change was read before the log told when it was made: its mark is on the way
+            async with self._pool.connection() as conn:
+                await work.release(conn, now.claim, wait_s=CAPTURE_S, counts=False)
+            return None
         if _only_pushes(now, found, page, facts):
             return replace(now, left=Absorbed(update_of(now, page, found, {}), None, {}, now.link.written))
         if any(field_of(now.entity, key).kind is Kind.SELECT for key in found.refused):
@@ -112,10 +123,15 @@ class Meeting:
         return replace(now, left=left) if left.update is not None else None
 
     async def _tombstone(self, now: Situation, page: Page) -> None:
-        """The row is gone, and somebody took its page out of the trash: it is theirs, and the audit log says so."""
+        """The row is gone, and somebody took its page out of the trash: it is theirs. The audit log says so, once."""
+        assert now.link is not None
+        known = now.link.unlinked_because == BACK
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
-            if not page.in_trash:
+            if known is page.in_trash:
+                because = None if page.in_trash else BACK
+                await links.set_state(conn, now.entity.table, now.claim.system_id, PageState.TRASHED, because)
+            if not page.in_trash and not known:
                 await audit.append(conn, audit.Entry(NO_ROW, now.claim.key, now.participant_id, page.page_id))
             await work.finish(conn, [now.claim])
 
@@ -126,6 +142,13 @@ def _unedited(link: Link) -> Page | None:
         return None
     values = {key: pair.got for key, pair in link.base.items() if not isinstance(pair.got, Absent)}
     return Page(link.page_id, None, link.system_id, values, False, None, None, None)
+
+
+def capture_may_be_behind(now: Situation) -> bool:
+    """Whether the log may still have to tell of a change that was read. Both times are of the database's clock."""
+    assert now.link is not None
+    age_s = (now.link.read_at - now.claim.marked_at).total_seconds()
+    return not now.claim.reasons & Reason.OURS and age_s < CAPTURE_BEHIND_S
 
 
 def _only_pushes(now: Situation, found: Merged, page: Page, facts: Facts) -> bool:

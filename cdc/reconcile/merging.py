@@ -31,8 +31,6 @@ class OpenConflict(Protocol):
     """A conflict that is open, or that a person has just decided."""
 
     @property
-    def base(self) -> Json: ...
-    @property
     def mapable(self) -> Json: ...
     @property
     def notion(self) -> Json: ...
@@ -90,14 +88,7 @@ class Merged:
     decided: dict[str, Clash] = field(default_factory=dict)         # the strategy chose
     frozen: dict[str, Clash] = field(default_factory=dict)          # a person has to
     closed: dict[str, Literal["converged", "resolved"]] = field(default_factory=dict)
-    unfit: dict[str, str] = field(default_factory=dict)             # what a person chose can't be done, and why
-
-    def choose_again(self, key: str, conflict: OpenConflict, reason: str) -> None:
-        """Open a conflict again whose decision can't be carried out; the caller takes back what was to be done."""
-        self.closed.pop(key, None)
-        verdict = Verdict(Winner.PERSON, conflict.rule)
-        self.frozen[key] = Clash(conflict.base, conflict.mapable, conflict.notion, verdict)
-        self.unfit[key] = reason
+    undone: dict[str, str] = field(default_factory=dict)            # a person chose what can't be done, and why
 
 
 def merge(
@@ -196,12 +187,12 @@ class _Merge:
                 self.merged.closed[key] = "resolved"
                 return
             value = conflict.value if conflict.choice == "value" else theirs
-            fit = self._parsed(declared, value)
-            if not isinstance(fit, Refused):
+            parsed = self._parsed(declared, value)
+            if not isinstance(parsed, Refused):
                 self._pull(declared, ours, value, shown=theirs)
                 self.merged.closed[key] = "resolved"
                 return
-            self.merged.unfit[key] = fit.reason
+            self.merged.undone[key] = parsed.reason
         self._freeze(declared, ours, theirs, conflict.rule)
 
     def _keep_ours(self, declared: Field, ours: Json, theirs: Json) -> None:
@@ -275,12 +266,32 @@ def _hold_rules(entity: Entity, row: Row, base: Base, rules: Rules, merged: Merg
         if not broken:
             return
         for key, reason in broken.items():
-            pulled = merged.pull.pop(key)
-            merged.decided.pop(key, None)
-            merged.base.pop(key)
-            if key in base:
-                merged.base[key] = base[key]
-            if key in merged.closed:
-                merged.choose_again(key, rules.conflicts[key], reason)
-            else:
-                merged.refused[key] = Refusal(pulled.theirs, reason)
+            not_taken(merged, base, rules.conflicts, key, reason)
+
+
+def not_taken(
+    merged: Merged, base: Base, conflicts: Mapping[str, OpenConflict], key: str, reason: str
+) -> None:
+    """The row does not take a person's value: both sides agree on no more than before, and the edit is refused.
+
+    What they chose in a conflict is theirs to choose again: the page is left as it is.
+    """
+    pulled, chosen = take_back(merged, base, key)
+    if not chosen:
+        merged.refused[key] = Refusal(pulled.theirs, reason)
+        return
+    conflict, known = conflicts[key], base.get(key)
+    was = known.got if known is not None and not isinstance(known.got, Absent) else None
+    verdict = Verdict(Winner.PERSON, conflict.rule)
+    merged.frozen[key] = Clash(was, conflict.mapable, conflict.notion, verdict)
+    merged.undone[key] = reason
+
+
+def take_back(merged: Merged, base: Base, key: str) -> tuple[Pulled, bool]:
+    """Take a value out of what goes to the row; return it, and whether a person had chosen it in a conflict."""
+    pulled = merged.pull.pop(key)
+    merged.base.pop(key)
+    if key in base:
+        merged.base[key] = base[key]
+    merged.decided.pop(key, None)
+    return pulled, merged.closed.pop(key, None) is not None

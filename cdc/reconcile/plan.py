@@ -15,13 +15,11 @@ from state.changes import Absent, Key, PageId, Reason
 from state.links import Link, PageState
 from state.merge import Base, Json, agreed, changed
 
-GONE: Final = "gone"            # purged, or no longer shared: the two look alike
-TRASHED: Final = "trashed_by_person"
-MOVED: Final = "moved"
-TAKEN_AWAY: Final = frozenset({GONE, TRASHED, MOVED})
-"""Why a page is unlinked though nobody decided that it should stand for itself."""
+DELETE_REJECTED: Final = "delete_rejected"
 FIRST_INTERVAL_S: Final = 1.0
 LONGEST_INTERVAL_S: Final = 60.0
+HELD_BACK: Final = 1.25
+"""A record whose wait is over is read again a moment later, and after this many waits at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +108,15 @@ class Trash:
 
 
 @dataclass(frozen=True, slots=True)
-class Restore:
-    """The row is back: so is its page."""
+class Bury:
+    """The row of a page that a person took away is gone: nothing of it is kept but ids."""
 
     page_id: PageId
 
 
 @dataclass(frozen=True, slots=True)
-class Forget:
-    """The row is gone, and its page was taken away before: only the ids are kept."""
+class Restore:
+    """The row is back: so is its page."""
 
     page_id: PageId
 
@@ -131,7 +129,7 @@ class Park:
     message: str
 
 
-Plan = Nothing | NotVisible | Later | Settle | Create | Resolve | Look | Update | Trash | Restore | Forget | Park
+Plan = Nothing | NotVisible | Later | Settle | Create | Resolve | Look | Update | Trash | Bury | Restore | Park
 
 
 def ours_of(
@@ -190,9 +188,7 @@ def decide(
     state = link.state if link is not None else None
     if link is not None and link.page_id is not None:
         if state == PageState.UNLINKED:
-            if ours is None and direction != "from_notion" and link.unlinked_because in TAKEN_AWAY:
-                return Forget(link.page_id)
-            return _unlinked(link.page_id, reasons)
+            return _unlinked(ours, link, link.page_id, reasons)
         if direction == "from_notion" or (state == PageState.TRASHED and ours is None):
             return Look(link.page_id) if reasons & Reason.THEIRS else Nothing()
     if direction == "from_notion" or state == PageState.UNLINKED:
@@ -210,9 +206,14 @@ def decide(
     return _compare(ours, link, link.page_id, reasons)
 
 
-def _unlinked(page_id: PageId, reasons: Reason) -> Plan:
-    """A person took the page away: it is left alone until it is back, or somebody asks for it."""
-    if reasons & Reason.RESTORE:
+def _unlinked(ours: Ours | None, link: Link, page_id: PageId, reasons: Reason) -> Plan:
+    """A person took the page away: it is left alone until it is back, or somebody asks for it.
+
+    One that stands for itself (a rejected deletion's) keeps what was agreed on, for the day its row is back.
+    """
+    if ours is None and link.base and link.unlinked_because != DELETE_REJECTED:
+        return Bury(page_id)
+    if reasons & Reason.RESTORE and ours is not None:
         return Restore(page_id)
     return Look(page_id) if reasons & Reason.THEIRS else Nothing()
 
@@ -227,8 +228,9 @@ def _compare(ours: Ours, link: Link, page_id: PageId, reasons: Reason) -> Plan:
         wait_s = cooling_s(link)
         if wait_s > 0:
             return Later(wait_s)
-        # an edit that would be overwritten unseen
-        return Look(page_id) if values.keys() & ours.shared else Update(page_id, values, base)
+        # an edit that would be overwritten unseen; a frozen field, which only a person ends, whoever owns it by now
+        unseen = values.keys() & ours.shared or link.conflict_state == "pending"
+        return Look(page_id) if unseen else Update(page_id, values, base)
     if base != link.base or dict(ours.left_out) != dict(link.left_out):
         return Settle(base)
     if not ours.waiting <= link.waits_of(ours.entity):
@@ -251,11 +253,15 @@ def cooling_s(link: Link) -> float:
 
 
 def next_interval_s(link: Link | None) -> float:
-    """Return how long the record has to wait after the send that is due now: it doubles while it stays hot."""
+    """Return how long the record has to wait after the send that is due now: it doubles while it stays hot.
+
+    Hot is a record that was changed again before its wait was over. Somebody who edits it every few seconds, each edit
+    sent before the next one, must not be slowed down.
+    """
     if link is None or link.sent_at is None:
         return FIRST_INTERVAL_S
     quiet_s = (link.read_at - link.sent_at).total_seconds()
-    if quiet_s > 2 * max(link.send_interval_s, FIRST_INTERVAL_S):
+    if quiet_s > HELD_BACK * max(link.send_interval_s, FIRST_INTERVAL_S):
         return FIRST_INTERVAL_S
     return min(LONGEST_INTERVAL_S, max(FIRST_INTERVAL_S, 2 * link.send_interval_s))
 

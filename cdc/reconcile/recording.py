@@ -18,11 +18,13 @@ from cdc.reconcile.strategy import Winner
 from sinks.base import Page
 from sinks.mapping import wording
 from sinks.mapping.entities import field_of
+from sinks.mapping.likeness import alike
 from sinks.mapping.model import Owner
 from state import audit, conflicts
 from state.changes import ABSENT, Absent
 from state.database import Connection
 from state.explanations import digest_of, explain
+from state.links import Link
 from state.merge import Json
 
 
@@ -69,7 +71,7 @@ class Recorder:
             self._conn, entity_type=self._now.entity.table, system_id=self._now.claim.system_id,
             page_id=self._page.page_id, field=key, base=clash.base, mapable=clash.mapable, notion=clash.notion,
             mapable_at=clash.verdict.mapable_at, notion_at=facts.edited_at, notion_by=facts.edited_by,
-            rule=clash.verdict.rule,
+            rule=clash.verdict.rule, seen=before.version if before is not None else 0,
         )
         if before is None:
             await self.line("conflict.opened", (key,), {"id": found.id, **_told(clash, facts.edited_by)})
@@ -78,8 +80,32 @@ class Recorder:
                 ping_pong=clash.verdict.rule == PING_PONG,
             )
             self._explain(key, ["conflict", str(found.id)], text)
-        elif (before.version, before.status) != (found.version, found.status):
+        elif (before.version, before.status) != (found.version, found.status) and found.status == "open":
             await self.line("conflict.refreshed", (key,), {"id": found.id, **_told(clash, facts.edited_by)})
+
+    async def undone(self, key: str, reason: str, facts: Facts) -> None:
+        """What a person chose can't be done; the conflict waits for another choice."""
+        await self.line("conflict.undone", (key,), {"id": facts.conflicts[key].id, "reason": reason})
+
+    async def unanswered(self, link: Link, refused: Mapping[str, Any]) -> None:
+        """A write of ours was not answered: what of it the page shows went there, and the rest may have.
+
+        What it put back is told now, unless the edit stands there again.
+        """
+        assert link.pushing is not None
+        arrived = [
+            key for key, sent in link.pushing.items()
+            if key in self._page.values and alike(field_of(self._now.entity, key).kind)(sent, self._page.values[key])
+        ]
+        if arrived:
+            await self.line("page.updated", tuple(arrived), {"answer": "lost"})
+        if rest := link.pushing.keys() - set(arrived):
+            await self.line("page.unanswered", tuple(rest))
+        for key in arrived:
+            if key in link.refused and key not in refused:
+                entry = link.refused[key]
+                refusal = Refusal(entry["value"], entry["reason"], unreadable=entry.get("unreadable", False))
+                await self.put_back(key, refusal, link.pushing[key])
 
     async def closed(self, key: str, status: str, facts: Facts) -> None:
         """A conflict is over: somebody chose, or both sides are equal."""

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from cdc.reconcile.delivery import deliver
-from cdc.reconcile.effects import DatabaseTrashed
+from cdc.reconcile.leaving import DatabaseTrashed
 from cdc.reconcile.plan import backoff_s
 from cdc.watch.schema import SchemaWatch
 from sinks.base import EntityUnavailable, SinkUnavailable
@@ -20,7 +20,7 @@ from sinks.mapping.model import Entity
 from state import work
 from state.database import Pool
 from state.errors import FatalError, PoisonError, RateLimited, SyncError, TransientError
-from state.work import Claim
+from state.work import Claim, LeaseLost
 
 PAUSE_S: Final = 15.0
 PARK_AFTER: Final = 12
@@ -89,6 +89,7 @@ class Returning:
             case TransientError() if claim.attempts >= PARK_AFTER and not self._sink_down():
                 await self.park(claim, "kept_failing", str(error))
             case TransientError():
+                self._observer(claim.entity, "retried", claim)
                 await self.release(claim, backoff_s(claim.attempts), counts=not self._sink_down())
             case _:
                 raise error
@@ -105,10 +106,14 @@ class Returning:
             return True
 
     async def park(self, claim: Claim, reason: str, message: str) -> None:
-        """Set the key aside for a person."""
+        """Set the key aside for a person, unless somebody else has it in hand by now."""
+        try:
+            async with self._pool.connection() as conn:
+                await work.park(conn, claim, reason=reason, message=message)
+        except LeaseLost:
+            log.info("lease.lost", entity=claim.entity)
+            return
         log.warning("work.parked", entity=claim.entity, reason=reason, attempts=claim.attempts)
-        async with self._pool.connection() as conn:
-            await work.park(conn, claim, reason=reason, message=message)
         self._observer(claim.entity, "parked", claim)
 
     async def release(self, claim: Claim, wait_s: float, *, counts: bool = False, hold_marks: bool = False) -> None:

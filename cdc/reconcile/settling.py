@@ -14,6 +14,7 @@ from cdc.reconcile.delivery import hand_over
 from cdc.reconcile.plan import Update, next_interval_s
 from cdc.reconcile.reading import Reader, Situation
 from cdc.reconcile.recording import Recorder
+from cdc.watch.comparing import EMPTY
 from sinks.base import Page, PageSink
 from sinks.mapping.entities import field_of
 from sinks.mapping.likeness import alike
@@ -62,16 +63,18 @@ class Settling:
         plan: Update | None = None,
         again: bool = False,
         theirs: bool = False,
+        read: Collection[str] = (),
     ) -> None:
         """Store the new base and the audit line and clear the key, in one transaction under the lease.
 
-        `again`: the page was only found; the key goes back at once, to be compared (`theirs`: with a look at it).
+        `again`: the page was only found, and shows `read`; the key goes back at once, to be compared (`theirs`: with a
+        look at it).
         """
         entity, claim = now.entity, now.claim
         waiting = now.waiting
         left_out = now.ours.left_out if now.ours is not None else {}
         newly_live = now.link is None or now.link.state != PageState.LIVE
-        edited = edited_of(now, page, properties) if plan is not None and page is not None else ()
+        edited = edited_of(plan.base, page, properties) if plan is not None and page is not None else ()
         # what has the same ids in another database, as the title has, is written there without a word
         theirs = theirs or (page is not None and not self._sink.holds(entity, page))
         sent = bool(properties)
@@ -88,7 +91,7 @@ class Settling:
                 await work.hold(conn, claim)
                 await links.settle(conn, entity.table, claim.system_id, settled)
                 await seed_stamp(conn, now)
-                await self._line(conn, now, page_id, action, properties, page)
+                await self._line(conn, now, page_id, action, properties, page, plan, read)
                 await lookups.wait_for(conn, claim.key, waiting)
                 if edited or theirs:
                     # the answer shows what people did meanwhile: look at once
@@ -110,7 +113,8 @@ class Settling:
 
     @staticmethod
     async def _line(
-        conn: Connection, now: Situation, page_id: PageId, action: str, sent: Mapping[str, Json], page: Page | None
+        conn: Connection, now: Situation, page_id: PageId, action: str, sent: Mapping[str, Json], page: Page | None,
+        plan: Update | None, read: Collection[str],
     ) -> None:
         left_out = now.ours.left_out if now.ours is not None else {}
         detail: dict[str, object] = {"left_out": dict(left_out)} if left_out else {}
@@ -119,10 +123,12 @@ class Settling:
         )
         if normalised:
             detail["normalised"] = normalised
+        if replaced := _replaced(now, sent, plan):
+            detail["replaced"] = replaced
         await audit.append(
             conn,
             audit.Entry(
-                action, now.claim.key, now.participant_id, page_id, tuple(sent),
+                action, now.claim.key, now.participant_id, page_id, tuple(sent) or tuple(read),
                 request_id=page.request_id if page is not None else None, detail=detail,
             ),
         )
@@ -141,14 +147,27 @@ async def seed_stamp(conn: Connection, now: Situation) -> None:
         await stamps.seed(conn, now.entity.name, {now.claim.system_id: now.hashes})
 
 
+def _replaced(now: Situation, sent: Mapping[str, Json], plan: Update | None) -> Mapping[str, Json]:
+    """Return what stood in fields that MapAble keeps before its first write of them: no edit of them was refused."""
+    base = now.link.base if now.link is not None else {}
+    only_seen = {key: pair.got for key, pair in base.items() if isinstance(pair.sent, Absent)}
+    looked = {key: value for key, value in plan.seen.items() if key not in base or key in only_seen} if plan else {}
+    kept = (now.ours.shared if now.ours is not None else frozenset()) | (plan.put_back.keys() if plan else frozenset())
+    return {
+        key: value
+        for key, value in {**only_seen, **looked}.items()
+        if key in sent and key not in kept
+        and not isinstance(value, Absent) and value not in EMPTY and value != sent[key]
+    }
+
+
 def _arrived(now: Situation, key: str, value: Json, page: Page) -> bool:
     """Whether the answer shows what was sent; what can't be read of it says nothing against that."""
     return key not in page.values or alike(field_of(now.entity, key).kind)(value, page.values[key])
 
 
-def edited_of(now: Situation, page: Page, sent: Collection[str]) -> tuple[str, ...]:
+def edited_of(base: Base, page: Page, sent: Collection[str]) -> tuple[str, ...]:
     """Return the fields that were not written and show something else than what was last agreed on."""
-    base = now.link.base if now.link is not None else {}
     return tuple(
         key
         for key, pair in base.items()

@@ -13,7 +13,7 @@ from cdc.watch.comparing import facts_of
 from cdc.watch.newcomers import Newcomers
 from cdc.watch.noticing import key_of_link
 from cdc.watch.verdicts import Adopt, Ask, Flag, Forget, Make, Owner, Trash, Unreadable, judge
-from sinks.base import Page, PageGone, PageSink
+from sinks.base import Page, PageGone, PageSink, PageTrashed
 from sinks.mapable.rows import Rows
 from sinks.mapping.model import Entity, Row
 from state import audit, links, looks, settings, strays, work
@@ -178,7 +178,7 @@ class Strays:
         try:
             async with self._turn(case.claim):
                 answer = await self._sink.set_trashed(case.entity, case.page.page_id, trashed=True)
-        except PageGone:
+        except (PageGone, PageTrashed):
             await self._close(case.claim)
             return
         async with self._pool.connection() as conn, conn.transaction():

@@ -24,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 from deploy.local.commands import LocalError
 from deploy.local.demo import data
 from deploy.local.demo_env import parse
+from deploy.local.hooking import NotHooked, hook
 from deploy.local.ports import free_port, is_free
 from deploy.local.postgres import of_clone
 from deploy.local.server import PrivateServer
@@ -42,12 +43,17 @@ MapAble <-> Notion demo. Invented people only; nothing leaves this machine.
   Postgres   {database}
   Notion     {notion}/sandbox/databases   (a stand-in; rows of one database:
              {notion}/sandbox/pages?database=Participants)
-  Service    {service}/readyz and {service}/metrics
+  Service    {service}/readyz, /metrics and, with the token {admin_token}, /api/notion/status
 
 Change a row in another terminal, and look at its page (with a browser or curl):
 
   make psql SQL="update \\"User\\" set name = 'Amelia Nguyen' where id = '{first}'"
   {notion}/sandbox/pages?database=Participants&where=Participant%20ID={first}
+
+Change a page as a person in Notion does, and look at its row:
+
+  make edit DATABASE=Participants ID={first} PROPERTY=Name VALUE='Amelia Tran'
+  make psql SQL="select name from \\"User\\" where id = '{first}'"
 
   make status      where the sync stands
   Ctrl-C           stops all of it; the data stays until `make clean`
@@ -138,7 +144,16 @@ async def _bring_up(stack: AsyncExitStack, server: PrivateServer, stopping: asyn
             parts = conninfo_to_dict(env["DATABASE_URL"])
             where = f"postgresql://{parts['host']}:{parts['port']}/{parts['dbname']}   (make psql)"
             first = data.FIRST_PARTICIPANT_ID
-            print(BANNER.format(database=where, notion=said["url"], service=url, first=first), flush=True)
+            try:
+                await hook(PROGRAM, env, notion=said["url"], service=url)
+            except NotHooked as error:
+                print(f"no webhook: {error}; edits in Notion are found by polling", file=sys.stderr)
+            print(
+                BANNER.format(
+                    database=where, notion=said["url"], service=url, first=first, admin_token=env["ADMIN_TOKEN"]
+                ),
+                flush=True,
+            )
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for end in done:
             await end
@@ -165,6 +180,8 @@ def _environment(dsn: str, said: Mapping[str, str]) -> dict[str, str]:
         "NOTION_PARENT_PAGE_ID": said["parent_page_id"],
         # the stand-in of the demo has no limit either: a first look should not take minutes
         "NOTION_REQUESTS_PER_MINUTE": "0",
+        "NOTION_POLL_SECONDS": "10",
+        "NOTION_REVERT_GRACE_SECONDS": "5",
         "ADMIN_TOKEN": secrets.token_urlsafe(18),
         "HTTP_HOST": "127.0.0.1",
         "HTTP_PORT": str(USUAL_PORT if is_free(USUAL_PORT) else free_port()),

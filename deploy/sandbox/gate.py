@@ -7,6 +7,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import web
@@ -71,6 +72,7 @@ class Gate:
         if response is not None:
             log.status = response.status
             response.headers["x-notion-request-id"] = log.request_id
+            response.headers["Date"] = formatdate(self._workspace.clock(), usegmt=True)
         self._moved()
         return response or web.Response()
 

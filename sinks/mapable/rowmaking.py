@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from sinks.mapable.rows import translated
-from sinks.mapable.writeback import ANNOUNCE, LOCK_WAIT, LOCK_WAIT_MS, MESSAGE_PREFIX
+from sinks.mapable.writeback import ANNOUNCE, LOCK_WAIT, LOCK_WAIT_MS, MESSAGE_PREFIX, WRITE_BACK
 from sinks.mapping.model import Column, Entity
 from sinks.mapping.parsing import ColumnValue
 from state.database import Connection
@@ -64,7 +64,7 @@ class RowMaker:
             given=sql.SQL(", ").join(given),
         )
         try:
-            await conn.execute(ANNOUNCE, {"prefix": MESSAGE_PREFIX})
+            await conn.execute(ANNOUNCE, {"prefix": MESSAGE_PREFIX, "content": WRITE_BACK})
             await conn.execute(LOCK_WAIT, {"wait": f"{LOCK_WAIT_MS}ms"})
             async with conn.transaction():
                 await conn.execute(query, {f"v{number}": value for number, value in enumerate(row.values())})

@@ -112,7 +112,8 @@ class WriteBack:
         try:
             async with conn.transaction():
                 await conn.execute(query, {**values, "id": system_id})
-        except (psycopg.errors.IntegrityError, psycopg.errors.DataError) as error:
+        except (psycopg.errors.IntegrityError, psycopg.errors.DataError, psycopg.errors.ProgramLimitExceeded) as error:
+            # the last: a text too long for the index that keeps it unique
             return _reason(error)
         return None
 
@@ -121,6 +122,8 @@ def _reason(error: psycopg.Error) -> str:
     """Return why, for a person; never the driver's text, which quotes the value."""
     if error.sqlstate == UNIQUE:
         return "Another record in MapAble has this value already."
+    if isinstance(error, psycopg.errors.ProgramLimitExceeded):
+        return "This is longer than MapAble's database takes."
     return "MapAble's database refuses this value."
 
 

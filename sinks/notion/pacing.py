@@ -50,13 +50,21 @@ class Budget:
         """Return how long until a request may start (0: now), or None: not before one in flight ends."""
         if self.limit == 0:
             return 0.0
-        while self.finished_s and self.finished_s[0] + self.window_s <= now_s:
-            self.finished_s.popleft()
+        self._let_go(now_s)
         allowed = self.limit - (int(self.limit * BULK_RESERVE) if bulk else 0)
         over = self.in_flight + len(self.finished_s) - allowed
         if over < 0:
             return 0.0
         return self.finished_s[over] + self.window_s - now_s if over < len(self.finished_s) else None
+
+    def used(self, now_s: float) -> int:
+        """Return how many requests the window holds now."""
+        self._let_go(now_s)
+        return self.in_flight + len(self.finished_s)
+
+    def _let_go(self, now_s: float) -> None:
+        while self.finished_s and self.finished_s[0] + self.window_s <= now_s:
+            self.finished_s.popleft()
 
     def started(self) -> None:
         self.in_flight += 1
@@ -160,7 +168,9 @@ class Pacer:
         window_s: float = 60.0,
         ledger: Ledger | None = None,
         clock: Callable[[], float] = time.monotonic,
+        observer: Callable[[str, float], None] = lambda *_: None,
     ) -> None:
+        self._observer = observer
         self.budget = Budget(requests_per_minute, window_s)
         self.breaker = Breaker()
         self._ledger = ledger
@@ -199,6 +209,7 @@ class Pacer:
         try:
             await self._note()
             turn.waited_s, turn.spent = self._clock() - asked_s, True
+            self._observer(priority.name.lower(), turn.waited_s)
             yield turn
         finally:
             self._end(spent=turn.spent)
@@ -229,6 +240,11 @@ class Pacer:
         for _, _, granted in self._waiters:
             granted.cancel()
         self._waiters.clear()
+
+    @property
+    def used(self) -> int:
+        """How many requests count against the limit now."""
+        return self.budget.used(self._clock())
 
     @property
     def pause_left_s(self) -> float:

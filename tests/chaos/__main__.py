@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
 
-import psycopg
-
 from deploy.local.postgres import temporary
 from deploy.local.server import PrivateServer
 from tests.chaos.report import line_of, summary_of
-from tests.chaos.run import FULL, Profile, Report, play
-
-SCHEMA = Path(__file__).resolve().parents[2] / "deploy" / "local" / "demo" / "schema.sql"
-TEMPLATE = "chaos_template"
+from tests.chaos.run import FULL, Profile, Report, play, prepare
 
 
 def seeds_of(text: str) -> list[int]:
@@ -31,7 +27,7 @@ def seeds_of(text: str) -> list[int]:
 async def _runs(server: PrivateServer, seeds: list[int], profile: Profile, logs: Path | None) -> list[Report]:
     reports = []
     for seed in seeds:
-        report = await play(seed, server, TEMPLATE, profile)
+        report = await play(seed, server, profile)
         reports.append(report)
         _say(line_of(report))
         for finding in report.findings:
@@ -44,6 +40,7 @@ async def _runs(server: PrivateServer, seeds: list[int], profile: Profile, logs:
 def _keep(report: Report, logs: Path) -> None:
     logs.mkdir(parents=True, exist_ok=True)
     (logs / f"{report.seed}.log").write_text("\n".join(report.log), encoding="utf-8")
+    (logs / f"{report.seed}.stories").write_text(report.stories, encoding="utf-8", errors="backslashreplace")
 
 
 def _say(text: str) -> None:
@@ -64,12 +61,12 @@ def main() -> int:
     for name in tuple(os.environ):
         if name.startswith("NOTION_") or name in ("DATABASE_URL", "ADMIN_TOKEN"):
             del os.environ[name]
+    # a client that is killed half-way through a request is no news here
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     server = temporary()
     server.start()
     try:
-        server.create_database(TEMPLATE)
-        with psycopg.connect(server.dsn(TEMPLATE)) as conn:
-            conn.execute(SCHEMA.read_bytes())
+        prepare(server)
         profile = Profile(given.operations, given.kills, given.faults)
         reports = asyncio.run(_runs(server, given.seeds, profile, given.logs))
     finally:

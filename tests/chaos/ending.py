@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,13 +19,14 @@ select "entityType" as tab, "systemId" as id, "notionPageId" as page_id, "pageSt
 from notion_sync."NotionSyncMapping"
 """
 AUDIT: Final = """
-select id, action, entity, system_id, page_id, properties, actor, detail from notion_sync.audit_log order by id
+select id, at, action, entity, system_id, page_id, properties, actor, detail from notion_sync.audit_log order by id
 """
 CONFLICTS: Final = """
 select "entityType" as tab, "systemId" as id, page_id, field, mapable, notion, status from notion_sync.conflict
 """
 FORMER: Final = """select id, name, email from "User" where role <> 'PARTICIPANT'"""
 POINTS_AT: Final = 'select id, "participantId" as target from "{}"'
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 ANONYMOUS: Final = """select id from "Complaint" where source = 'ANONYMOUS'"""
 
 
@@ -49,7 +52,9 @@ class Record:
             self.values.setdefault((owner, key), []).append(value)
 
     def has(self, owner: str, key: str, kind: str, value: Any) -> bool:
-        return any(_same(kind, one, value) for one in self.values.get((owner, key), ()))
+        # a text with characters that no Postgres text can hold is refused, and can't be written down
+        wanted = None if isinstance(value, str) and _UNSTORABLE.search(value) else value
+        return any(_same(kind, one, wanted) for one in self.values.get((owner, key), ()))
 
 
 @dataclass(slots=True)
@@ -70,6 +75,7 @@ class Ending:
     disruptions_s: Sequence[float]     # when a process was killed or its connections were lost
     wrong: frozenset[tuple[str, str, str]]
     members: frozenset[str]            # users that are participants now
+    ahead_s: float                     # of the stopwatch that pages and requests go by, MapAble's clock is this much
     confirmed: bool                    # the slot is past all that was committed
 
     def link_of(self, table: str, system_id: str) -> Link | None:
@@ -145,7 +151,7 @@ async def ending_of(
         parked=await scene.rows("select entity, system_id, reason, message from notion_sync.parked"),
         work=int(await scene.value("select count(*) from notion_sync.work")),
         requests=tuple(scene.sandbox.requests), log=log, disruptions_s=disruptions_s, wrong=wrong,
-        members=frozenset(row["id"] for row in members), confirmed=confirmed,
+        members=frozenset(row["id"] for row in members), ahead_s=time.time() - time.monotonic(), confirmed=confirmed,
     )
 
 

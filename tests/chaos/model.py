@@ -7,10 +7,12 @@ down. Which of two rival values wins is left open where the clocks may not tell;
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
+from deploy.sandbox.requestlog import Request
 from tests.chaos.ending import Ending, Link, Record
 from tests.chaos.fields import BY_NAME, TABLES, Prop, Table, column_plain, plain
 from tests.chaos.samples import TAG
@@ -126,6 +128,7 @@ def _taken_by_a_person(end: Ending, page_id: str) -> bool:
 def pages_without_rows(end: Ending) -> Iterator[str]:
     """A page of ours whose row is gone is in the trash, unless a person took it out again."""
     linked = {link.page_id for link in end.links if link.state == "live"}
+    undecided = {(item["entity"], item["system_id"]) for item in end.parked}
     for table in TABLES:
         rows = end.expected[table.database]
         for page_id, shown in end.pages.live(table).items():
@@ -134,9 +137,12 @@ def pages_without_rows(end: Ending) -> Iterator[str]:
             steps = [one for one in end.pages.changes if one.page_id == page_id and one.prop is None and not one.made]
             if steps and steps[-1].by != "bot":
                 continue
-            if shown["System ID"] not in rows:
+            if shown["System ID"] not in rows and not _flagged(end, page_id):
                 yield f"{table.name} {shown['System ID']}: the row is gone, its page {page_id} is not"
-            elif page_id not in linked and not _edited_by_people(end, page_id):
+            elif (
+                page_id not in linked and shown["System ID"] in rows
+                and (table.entity, shown["System ID"]) not in undecided and _edited_by_people(end, page_id)
+            ):
                 yield f"{table.name} {shown['System ID']}: page {page_id} is ours, and no row's"
 
 
@@ -165,8 +171,18 @@ def no_page_twice(end: Ending) -> Iterator[str]:
 
 
 def _made_by_bot(end: Ending, page_id: str) -> bool:
-    page = end.pages.page(page_id)
-    return page is not None and page["created_by"] == end.pages.sandbox.state.bot_id
+    return any(one.page_id == page_id and one.made and one.by == "bot" for one in end.pages.changes)
+
+
+def _flagged(end: Ending, page_id: str) -> bool:
+    """Whether people were told of a page of ours whose System ID they have changed."""
+    retyped = any(
+        one.page_id == page_id and one.prop == "System ID" and one.by not in ("bot", "nobody")
+        for one in end.pages.changes
+    )
+    return retyped and any(
+        line["page_id"] == page_id and line["action"] in ("page.unclaimed", "page.copied") for line in end.audit
+    )
 
 
 def _edited_by_people(end: Ending, page_id: str) -> bool:
@@ -303,10 +319,14 @@ def _on_record(
         return
     table, system_id = rows.get(typed.page_id, ("", ""))
     column = "participantId" if prop.kind == "relation" else str(prop.column)
-    wrote = service_wrote.get((table, system_id, column), ())
+    wrote: Sequence[Any] = service_wrote.get((table, system_id, column), ())
     if prop.kind == "relation":
         wrote = [link.page_id for link in end.links if link.table.name == "User" and link.system_id in wrote]
-    if any(column_plain(prop.kind, one) == value for one in wrote):
+    if any(column_plain(prop.kind, one) == value for one in wrote) or _no_rival(
+        end, typed, over, (table, system_id), wrote
+    ):
+        return
+    if _agreed(end, typed, over):
         return
     if not _was_seen(end, typed, over):
         verdict.crossed += 1
@@ -318,10 +338,49 @@ def _on_record(
     )
 
 
+def _no_rival(
+    end: Ending, typed: PageChange, over: PageChange, row: tuple[str, str], wrote: Sequence[Any]
+) -> bool:
+    """Whether what was typed was agreed on: the last that both sides had, or what the row held at the time."""
+    assert typed.prop is not None
+    prop = typed.table.prop(typed.prop)
+    value = plain(prop.kind, typed.new)
+    taken = [column_plain(prop.kind, one) for one in wrote]
+    before = [
+        plain(prop.kind, one.new)
+        for one in end.pages.changes
+        if (one.page_id, one.prop) == (typed.page_id, typed.prop) and one.step < typed.step
+        and (one.by == "bot" or plain(prop.kind, one.new) in taken)
+    ]
+    if before and before[-1] == value:
+        return True
+    if prop.column is None:
+        return False
+    held = [one for one in end.changes if (one.table, one.system_id) == row and one.new is not None]
+    until_s = [*(one.at.timestamp() - end.ahead_s for one in held[1:]), over.at_s]
+    return any(
+        column_plain(prop.kind, (one.new or {}).get(prop.column)) == value and ends_s >= typed.at_s
+        for one, ends_s in zip(held, until_s, strict=True)
+        if one.at.timestamp() - end.ahead_s <= over.at_s
+    )
+
+
+def _agreed(end: Ending, typed: PageChange, over: PageChange) -> bool:
+    """Whether the bot has written the very same value meanwhile, so that it was no rival any more."""
+    assert typed.prop is not None
+    written = quote(end.pages.property_id(typed.table, typed.prop), safe="")
+    writes = [one for one in _requests(end, typed, over) if one.method == "PATCH" and one.status != 400]
+    return any(written in ((one.body or {}).get("properties") or {}) for one in writes[:-1])
+
+
+def _requests(end: Ending, typed: PageChange, over: PageChange) -> list[Request]:
+    path = f"/v1/pages/{typed.page_id}"
+    return [one for one in end.requests if one.path == path and typed.at_s < one.at_s <= over.at_s]
+
+
 def _was_seen(end: Ending, typed: PageChange, over: PageChange) -> bool:
     """Whether an answer that showed the edit reached a process that went on to make the write over it."""
-    path = f"/v1/pages/{typed.page_id}"
-    about = [one for one in end.requests if one.path == path and typed.at_s < one.at_s <= over.at_s]
+    about = _requests(end, typed, over)
     writes = [one for one in about if one.method == "PATCH"]
     # the write itself reached Notion before it was executed
     reads = [one for one in about if one is not (writes[-1] if writes else None)]

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -25,6 +26,7 @@ from tests.chaos.faults import KILLS, Fault, Faults
 from tests.chaos.model import judge
 from tests.chaos.running import Running
 from tests.chaos.samples import Samples
+from tests.chaos.story import stories
 from tests.chaos.wire import Wire
 from tests.chaos.witness import Pages, watch_rows
 from tests.system.desk import HOOK
@@ -32,6 +34,8 @@ from tests.system.scene import CONFIRMED, NOTHING_LEFT, Scene
 from tests.system.service import command, environment
 from tests.system.waiting import Connection, until
 
+SCHEMA: Final = Path(__file__).resolve().parents[2] / "deploy" / "local" / "demo" / "schema.sql"
+TEMPLATE: Final = "chaos_template"
 QUIET_S: Final = 100.0
 STRATEGIES: Final = ("last-write-wins",) * 4 + ("timestamp-based", "manual-review")
 WHO: Final = "select set_config('chaos.who', 'app', false), set_config('lock_timeout', '1s', false)"
@@ -40,6 +44,7 @@ select coalesce(max(pg_current_wal_lsn() - restart_lsn), 0)::bigint
 from pg_replication_slots where database = current_database()
 """
 LEFT: Final = "select entity, system_id, reasons, attempts, due_at - now() from notion_sync.work limit 9"
+FROZEN: Final = "select page_id from notion_sync.conflict where status in ('open', 'deciding')"
 HELD: Final = "select count(*) from notion_sync.deletion where state = 'held'"
 
 
@@ -67,6 +72,7 @@ class Report:
     covered: Counter[tuple[str, str]] = field(default_factory=Counter)    # (operation, what was wrong meanwhile)
     audited: Counter[str] = field(default_factory=Counter)
     log: list[str] = field(default_factory=list)
+    stories: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +87,17 @@ class Profile:
 FULL: Final = Profile()
 
 
-async def play(seed: int, server: PostgresServer, template: str, profile: Profile) -> Report:
-    """Do one run and return what became of it."""
+def prepare(server: PostgresServer) -> None:
+    """Make the database that every run begins with a copy of."""
+    server.create_database(TEMPLATE)
+    with psycopg.connect(server.dsn(TEMPLATE)) as conn:
+        conn.execute(SCHEMA.read_bytes())
+
+
+async def play(seed: int, server: PostgresServer, profile: Profile) -> Report:
+    """Do one run on a server that is prepared, and that may be restarted; return what became of it."""
     name = f"chaos_{secrets.token_hex(6)}"
-    server.create_database(name, template)
+    server.create_database(name, TEMPLATE)
     began_s = time.monotonic()
     try:
         async with AsyncExitStack() as stack:
@@ -261,6 +274,22 @@ class _Run:
             await command(self.env, "deletes", "approve", "--all")
         await command(self.env, "sweep")
         await self.quiet()
+        await self._idle()
+
+    async def _idle(self) -> None:
+        """Watch it for two polls: once at rest it asks for nothing else, and marks nothing."""
+        conn = await self.application.connection()
+        # what a person has to decide is looked at as long as it was edited lately
+        frozen = {row[0] for row in await (await conn.execute(FROZEN.encode())).fetchall()}
+        before, polls = len(self.sandbox.requests), self.sandbox.count("POST", ".*/query")
+        await self.sandbox.wait_for(lambda: self.sandbox.count("POST", ".*/query") >= polls + 14, 20)
+        asked = [
+            f"{one.method} {one.path}" for one in tuple(self.sandbox.requests)[before:]
+            if one.path.startswith("/v1/pages/") and one.path.removeprefix("/v1/pages/") not in frozen
+        ]
+        if asked:
+            self.report.findings.append(f"{len(asked)} requests although nothing happens: {asked[-3:]}")
+        await self.quiet()
 
     async def _held(self) -> int:
         conn = await self.application.connection()
@@ -304,6 +333,7 @@ class _Run:
         report.restarts_s = self.faults.restarts_s
         report.audited = Counter(line["action"] for line in end.audit)
         report.log = self.running.lines
+        report.stories = stories(end, report.findings)
 
 
 def _moments(plan: Samples, operations: int, number: int) -> list[int]:

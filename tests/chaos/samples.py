@@ -125,4 +125,4 @@ class Samples:
                 return [self.pick(pages)] if pages and self.rng.random() < 0.7 else []
             case "select":
                 return self.pick(("Inactive", "Active", f"ODD {TAG}{self._name}"))
-        return self.pick((self.text(), None))
+        return self.pick((self.text(), None, f"{self.text()} \0 \ud800"))

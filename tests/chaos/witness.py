@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ begin
 end $$;
 """
 WATCH: Final = 'create trigger seen after insert or update or delete on "{}" for each row execute function chaos.see();'
-SEEN: Final = "select n, who, tab, op, id, old::text, new::text from chaos.seen order by n"
+SEEN: Final = "select n, at, who, tab, op, id, old::text, new::text from chaos.seen order by n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class RowChange:
     """One change of one row, in the order of commits."""
 
     n: int
+    at: datetime
     who: str
     table: str
     op: str
@@ -73,7 +75,7 @@ async def rows_seen(db: Connection) -> tuple[RowChange, ...]:
     """Return every change of a row so far."""
     cursor = await db.execute(SEEN.encode())
     return tuple(
-        RowChange(row[0], row[1], row[2], row[3], row[4], _parsed(row[5]), _parsed(row[6]))
+        RowChange(row[0], row[1], row[2], row[3], row[4], row[5], _parsed(row[6]), _parsed(row[7]))
         for row in await cursor.fetchall()
     )
 
@@ -127,9 +129,12 @@ class Pages:
 
     def name_now(self, table: Table, name: str) -> str:
         """Return what the property is called by now."""
-        source = self.source(table)
-        prop_id = next(prop_id for prop_id, first in self._names[source["id"]].items() if first == name)
-        return str(source["properties"][prop_id]["name"])
+        return str(self.source(table)["properties"][self.property_id(table, name)]["name"])
+
+    def property_id(self, table: Table, name: str) -> str:
+        """Return the property's id."""
+        names = self._names[self.source(table)["id"]]
+        return next(prop_id for prop_id, first in names.items() if first == name)
 
     def source(self, table: Table) -> Json:
         """Return the stored data source of a table."""

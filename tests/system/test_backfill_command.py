@@ -160,6 +160,20 @@ async def test_a_dry_run_after_a_lost_sidecar_knows_the_pages_that_stand(desk: D
     assert desk.writes() == 0
 
 
+async def test_a_backfill_after_a_lost_sidecar_takes_the_pages_that_stand(desk: Desk) -> None:
+    await desk.types("backfill")
+    await desk.db.execute("drop schema notion_sync cascade")
+    await desk.types("setup")
+    await desk.db.execute("""update "User" set name = 'Renamed' where id = 'c002'""")
+    desk.sandbox.clear_requests()
+
+    ended = await desk.types("backfill", NOTION_CONFLICT_STRATEGY="last-write-wins")
+
+    assert ended.code == 0, ended.err
+    assert desk.sandbox.count("POST", "/v1/pages") == 0
+    assert (desk.pages("Participants"), desk.pages("Risks"), desk.doubles()) == (12, 3, [])
+
+
 async def test_a_value_that_notion_can_t_hold_is_a_finding_of_the_dry_run(desk: Desk) -> None:
     await desk.db.execute("""update "User" set email = repeat('x', 201) || '@example.org' where id = 'c001'""")
 

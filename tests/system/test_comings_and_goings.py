@@ -264,6 +264,6 @@ async def test_a_row_that_is_deleted_while_its_page_is_away_leaves_ids_only(scen
     await told(scene)
 
     assert kept == {}
-    assert await link(scene, "both gone") == ("trashed", None, page)
+    assert await link(scene, "both gone") == ("unlinked", "trashed_by_person", page)
     assert scene.page("Risks", "both gone") is not None
-    assert "page.back_without_row" in await scene.audited("both gone")
+    assert "row.gone" in await scene.audited("both gone")

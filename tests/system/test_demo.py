@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psycopg
@@ -18,6 +19,11 @@ from deploy.local.demo.data import FIRST_PARTICIPANT_ID
 from deploy.local.demo_env import parse
 
 ROOT = Path(__file__).resolve().parents[2]
+TELL = """
+create or replace function renamed() returns trigger language plpgsql as
+$$ begin perform pg_notify('renamed', ''); return null; end $$;
+create or replace trigger renamed after update on "User" execute function renamed();
+"""
 
 
 @pytest.fixture
@@ -48,7 +54,29 @@ async def destroy(clone: Path) -> None:
     assert await process.wait() == 0
 
 
-async def test_the_demo_comes_up_follows_a_change_and_stops_cleanly_twice(clone: Path) -> None:
+async def edit(clone: Path, name: str) -> None:
+    """Do what `make edit` does."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "deploy.local.edit", "Participants", FIRST_PARTICIPANT_ID, "Name", name, cwd=clone,
+        env=environment(), stdout=asyncio.subprocess.DEVNULL,
+    )
+    assert await process.wait() == 0
+
+
+async def until_named(db: psycopg.AsyncConnection[Any], name: str) -> None:
+    """Return when the first participant has this name; the row's change is what is waited for, not a while."""
+    await db.execute("listen renamed")
+    await db.execute(TELL)
+    while True:
+        row = await (await db.execute('select name from "User" where id = %s', (FIRST_PARTICIPANT_ID,))).fetchone()
+        assert row is not None
+        if row[0] == name:
+            return
+        async for _ in db.notifies(timeout=1, stop_after=1):
+            pass
+
+
+async def test_the_demo_comes_up_follows_changes_both_ways_and_stops_cleanly_twice(clone: Path) -> None:
     try:
         for name in ("Amelia Nguyen", "Amelia Novak"):
             process = await start(clone)
@@ -72,9 +100,17 @@ async def test_the_demo_comes_up_follows_a_change_and_stops_cleanly_twice(clone:
                     answer = await (await session.get(f"{found[1]}/sandbox/moves?after={moves}")).json()
                     moves = answer["moves"]
 
+            await edit(clone, f"{name}-Tran")
+            async with (
+                asyncio.timeout(40),
+                await psycopg.AsyncConnection.connect(settings["DATABASE_URL"], autocommit=True) as db,
+            ):
+                await until_named(db, f"{name}-Tran")
+
             process.send_signal(signal.SIGINT)
             async with asyncio.timeout(30):
                 assert await process.wait() == 0
+            assert "no webhook" not in said
             assert not (clone / ".local" / "demo.env").exists()
     finally:
         await destroy(clone)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import psycopg
 import pytest
 
@@ -58,6 +60,38 @@ async def test_faults_before_and_after_the_change_is_saved_double_and_lose_nothi
         shown = {row["properties"]["Description"] for row in sandbox.people.rows("Incidents")}
         assert all(text.endswith(" more") for text in shown)
         assert await scalar(db, "select count(*) from notion_sync.parked") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_while_notion_is_down_it_is_asked_at_most_ten_times_a_minute(demo_dsn: str) -> None:
+    async with (
+        Sandbox(token="ntn_test", rate_limit=0, seed=8) as sandbox,
+        await psycopg.AsyncConnection.connect(demo_dsn, autocommit=True) as db,
+    ):
+        env = environment(demo_dsn, sandbox.url, sandbox.token, sandbox.parent_page_id, NOTION_POLL_SECONDS="1")
+        code, _, said = await command(env, "setup")
+        assert code == 0, said
+        async with Service(env) as service:
+            await service.event("stream.started")
+            await quiet(sandbox, db)
+            sandbox.switches.update({"outage": True})
+            await db.execute("""update "Risk" set category = 'changed'""")
+            await db.execute("""update "Incident" set description = description || ' more'""")
+            # three failures in a row are an outage, from then on it counts
+            await sandbox.wait_for(lambda: sandbox.count(status=503) >= 3, 30)
+            await sandbox.wait_for(lambda: all(request.status for request in sandbox.requests), 30)
+            sandbox.clear_requests()
+            began_s = time.monotonic()
+
+            await sandbox.wait_for(lambda: time.monotonic() - began_s > 120, 140)
+
+            at_s = [request.at_s for request in sandbox.requests]
+            assert len(at_s) >= 10
+            assert max(sum(start <= other < start + 60 for other in at_s) for start in at_s) <= 10
+            sandbox.switches.update({"outage": False})
+            await quiet(sandbox, db)
+            assert await service.stop() == 0
 
 
 async def test_while_notion_is_down_the_log_is_acknowledged_and_the_queue_stays_bounded(demo_dsn: str) -> None:

@@ -268,3 +268,19 @@ async def test_a_renamed_column_pauses_its_entity_alone_until_it_is_back(scene: 
     assert "paused" not in told
     assert [event["entity"] for event in scene.service.events if event.get("event") == "entity.paused"] == ["risk"]
     assert await scene.value("select count(*) from notion_sync.parked") == 0
+
+
+async def test_a_renamed_column_of_those_who_are_only_shown_is_no_trouble_once_it_is_back(scene: Scene) -> None:
+    await scene.settled()
+    before = sum(event.get("event") == "entity.paused" for event in scene.service.events)
+    await scene.run(
+        """begin; alter table "Worker" rename column "userId" to user_id;
+           update "Worker" set "updatedAt" = now(); commit"""
+    )
+    await scene.service.event("entity.paused", times=before + 1)
+
+    await scene.run('alter table "Worker" rename column user_id to "userId"')
+    await scene.settled()
+
+    _, told = await scene.get("/readyz")
+    assert "paused" not in told

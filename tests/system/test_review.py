@@ -148,5 +148,5 @@ async def test_a_decision_that_the_database_refuses_leaves_it_open(scene: Scene)
     )
     assert await scene.value("""select "planNumber" from "NDISPlan" where id = 'one'""") == "MapAble's"
     assert scene.shows("NDIS Plans", "one", Plan_Number="Notion's")
-    told = "select detail from notion_sync.audit_log where system_id = 'one' and action = 'conflict.undecided'"
+    told = "select detail from notion_sync.audit_log where system_id = 'one' and action = 'conflict.undone'"
     assert "Another record in MapAble has this value already." in (await scene.value(told))["reason"]

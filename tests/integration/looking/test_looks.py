@@ -228,7 +228,9 @@ async def flagged(stage: Stage, sink: NotionSink, page_id: str) -> None:
 
 
 async def test_a_page_that_is_being_made_is_left_to_whoever_makes_it(stage: Stage) -> None:
-    await links.intend(stage.conn, RISK.table, "r1", database_id=stage.sink.database_of(RISK), direction="both")
+    await links.intend(
+        stage.conn, RISK.table, "r1", database_id=stage.sink.database_of(RISK), direction="both", pushing={}
+    )
     async with stage.sink.turn(Priority.LIVE):
         await stage.sink.create(RISK, {"systemId": "r1", "title": "Ramp"})
 

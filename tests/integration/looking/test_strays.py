@@ -62,6 +62,19 @@ async def test_a_second_page_that_we_made_ourselves_and_nobody_touched_goes_to_t
     assert await stage.strays() == {}
 
 
+async def test_a_second_page_of_ours_that_goes_at_this_very_moment_is_forgotten(stage: Stage) -> None:
+    await stage.insert("r1")
+    await stage.link("r1")
+    second = await made_by_us(stage, "r1")
+    stage.sandbox.faults.script(
+        kind="400", method="PATCH", message="Can't edit block that is archived. You must unarchive the block first."
+    )
+
+    assert await stage.judge(second) == set()
+
+    assert await stage.strays() == {}
+
+
 async def test_a_second_page_of_ours_that_a_person_wrote_on_is_a_copy(stage: Stage) -> None:
     await stage.insert("r1")
     await stage.link("r1")
@@ -148,7 +161,9 @@ async def test_two_pages_that_claim_one_row_wait_for_a_person(stage: Stage) -> N
 
 async def test_a_row_that_is_looking_for_its_page_is_asked(stage: Stage) -> None:
     await stage.insert("r1")
-    await links.intend(stage.conn, RISK.table, "r1", database_id=stage.sink.database_of(RISK), direction="both")
+    await links.intend(
+        stage.conn, RISK.table, "r1", database_id=stage.sink.database_of(RISK), direction="both", pushing={}
+    )
     page = await made_by_us(stage, "r1")
 
     assert await stage.judge(page) == {R1}

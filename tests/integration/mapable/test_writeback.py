@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from datetime import datetime
 from decimal import Decimal
@@ -72,6 +73,21 @@ async def test_a_value_that_the_database_refuses_fails_its_column_and_not_the_ro
     after = await plan(db)
     assert written.done == ("status",)
     assert written.refused == {"planNumber": "Another record in MapAble has this value already."}
+    assert (after["planNumber"], after["status"]) == (seen["planNumber"], "SUSPENDED")
+
+
+async def test_a_text_too_long_for_the_index_that_keeps_it_unique_fails_its_column_and_not_the_row(
+    db: Connection,
+) -> None:
+    seen = await plan(db)
+    # hardly compressible, as an index would have it
+    long = "".join(secrets.token_hex(32) for _ in range(150))
+
+    written = await write(db, seen, {"planNumber": long, "status": "SUSPENDED"})
+
+    after = await plan(db)
+    assert written.done == ("status",)
+    assert written.refused == {"planNumber": "This is longer than MapAble's database takes."}
     assert (after["planNumber"], after["status"]) == (seen["planNumber"], "SUSPENDED")
 
 

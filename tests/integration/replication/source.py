@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from cdc.replication import making
 from cdc.replication import slot as slots
 from cdc.replication.frames import XLogData
 from cdc.replication.port import Begin, Commit, Event, LogicalMessage, RowChange
@@ -57,7 +58,7 @@ class Source:
 
     async def create_slot(self) -> Lsn:
         """Make the slot: what is committed from now on is in the stream."""
-        return await slots.create(self.dsn, self.slot, WAIT_S)
+        return await making.create(self.dsn, self.slot, WAIT_S)
 
     async def state(self) -> slots.SlotState:
         """Return the slot's state; it must be there."""

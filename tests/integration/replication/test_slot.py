@@ -7,6 +7,7 @@ import asyncio
 import psycopg
 import pytest
 
+from cdc.replication import making
 from cdc.replication import slot as slots
 from cdc.replication.faults import LinkLost, SlotBlocked, SlotBusy, SlotExists, SlotLost
 from cdc.replication.frames import parse_lsn
@@ -75,7 +76,7 @@ async def test_a_slot_is_not_made_twice(source: Source) -> None:
 
 async def test_a_plugin_that_is_not_there_is_a_matter_for_a_person(source: Source) -> None:
     with pytest.raises(FatalError) as caught:
-        await slots.create(source.dsn, "other", WAIT_S, plugin="no_such_plugin")
+        await making.create(source.dsn, "other", WAIT_S, plugin="no_such_plugin")
 
     # servers with an allow-list refuse it before they look for it
     assert "apt-get install" in caught.value.hint or "output_plugin_libraries" in caught.value.hint
@@ -87,7 +88,7 @@ async def test_an_open_transaction_that_has_written_is_named_and_no_half_slot_st
         await writer.execute("update listed set name = 'CANARY'")
 
         with pytest.raises(SlotBlocked, match=str(writer.info.backend_pid)) as caught:
-            await slots.create(source.dsn, "blocked", 0.5)
+            await making.create(source.dsn, "blocked", 0.5)
 
         assert writer.info.backend_pid in caught.value.pids
         assert "CANARY" not in str(caught.value)
@@ -102,7 +103,7 @@ async def test_a_writer_of_another_database_is_named_too(source: Source) -> None
         await writer.execute("select pg_current_xact_id()")
 
         with pytest.raises(SlotBlocked) as caught:
-            await slots.create(source.dsn, "blocked_elsewhere", 0.5)
+            await making.create(source.dsn, "blocked_elsewhere", 0.5)
 
         assert writer.info.backend_pid in caught.value.pids
 
@@ -110,22 +111,22 @@ async def test_a_writer_of_another_database_is_named_too(source: Source) -> None
 async def test_a_slot_is_made_as_soon_as_the_writer_is_done(source: Source) -> None:
     async with await psycopg.AsyncConnection.connect(source.dsn) as writer:
         await writer.execute("insert into listed values ('before')")
-        making = asyncio.create_task(slots.create(source.dsn, f"{source.slot}_late", WAIT_S))
+        making_it = asyncio.create_task(making.create(source.dsn, f"{source.slot}_late", WAIT_S))
         await source.until("select exists (select from pg_locks where locktype = 'transactionid' and not granted)")
         await writer.commit()
 
-        assert await making > 0
+        assert await making_it > 0
 
 
 async def test_a_cancelled_making_leaves_no_slot(source: Source) -> None:
     async with await psycopg.AsyncConnection.connect(source.dsn) as writer:
         await writer.execute("insert into listed values ('before')")
-        making = asyncio.create_task(slots.create(source.dsn, "cancelled", WAIT_S))
+        making_it = asyncio.create_task(making.create(source.dsn, "cancelled", WAIT_S))
         await source.until("select exists (select from pg_locks where locktype = 'transactionid' and not granted)")
-        making.cancel()
-        await asyncio.wait([making])
+        making_it.cancel()
+        await asyncio.wait([making_it])
 
-        assert making.cancelled()
+        assert making_it.cancelled()
         assert await slots.inspect(source.conn, "cancelled") is None
 
 
@@ -159,7 +160,7 @@ async def test_a_position_is_read_as_postgres_counts_it(source: Source) -> None:
 
 async def test_a_slot_whose_log_was_removed_is_lost_for_inspection_and_stream(private_postgres: PrivateServer) -> None:
     dsn = private_postgres.dsn()
-    await slots.create(dsn, "lost", WAIT_S)
+    await making.create(dsn, "lost", WAIT_S)
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
         source = Source(dsn, conn, "lost")
         await source.run("alter system set max_slot_wal_keep_size = '1MB'", "alter system set min_wal_size = '32MB'",
@@ -187,7 +188,7 @@ async def test_a_server_that_logs_too_little_is_a_matter_for_a_person(private_po
 
     assert level == ("replica",)
     with pytest.raises(FatalError) as caught:
-        await slots.create(dsn, "s", WAIT_S)
+        await making.create(dsn, "s", WAIT_S)
     assert "wal_level = logical" in caught.value.hint
 
 

@@ -119,6 +119,46 @@ async def test_a_side_that_moves_while_it_is_decided_voids_the_choice(sidecar: C
     assert reopened.version == 3
 
 
+async def test_a_choice_that_came_after_the_look_is_not_voided_by_it(sidecar: Connection) -> None:
+    seen = await put(sidecar)
+    await conflicts.decide(sidecar, seen.id, seen.version, "notion")
+
+    again = await put(sidecar, seen=seen.version)
+
+    assert (again.status, again.choice, again.version) == ("deciding", "notion", 2)
+
+
+async def test_a_choice_that_came_after_the_look_is_void_when_the_look_saw_a_side_move(sidecar: Connection) -> None:
+    seen = await put(sidecar)
+    await conflicts.decide(sidecar, seen.id, seen.version, "value", "flood")
+
+    again = await put(sidecar, seen=seen.version, notion="hail")
+
+    assert (again.status, again.choice, again.value, again.version) == ("open", None, None, 3)
+
+
+async def test_a_choice_that_the_look_knew_is_void_when_it_is_put_open_again(sidecar: Connection) -> None:
+    opened = await put(sidecar)
+    decided = await conflicts.decide(sidecar, opened.id, opened.version, "notion")
+    assert decided is not None
+
+    again = await put(sidecar, seen=decided.version)
+
+    assert (again.status, again.choice) == ("open", None)
+
+
+async def test_whatever_is_open_of_a_record_is_closed_together(sidecar: Connection) -> None:
+    await link(sidecar)
+    first, second = await put(sidecar), await put(sidecar, field="category")
+    await put(sidecar, system_id="another")
+
+    closed = await conflicts.close_of(sidecar, "Risk", "r1", "converged", "sync")
+
+    assert {conflict.id for conflict in closed} == {first.id, second.id}
+    assert await conflicts.count(sidecar) == 1
+    assert await state_of(sidecar) == "resolved"
+
+
 async def test_a_closed_one_stays_for_the_record_and_the_next_is_another(sidecar: Connection) -> None:
     opened = await put(sidecar)
 

@@ -147,6 +147,14 @@ def test_an_option_that_mapable_does_not_have_is_refused_and_the_rest_taken() ->
     assert (set(found.refused), set(found.pull)) == ({"riskLevel"}, {"title"})
 
 
+def test_a_field_that_could_not_be_shown_so_far_is_filled_and_nobody_is_told_of_an_edit() -> None:
+    base = {key: pair for key, pair in agreed(RISK, RISK_ROW).items() if key != "category"}
+
+    found = merged({"category": None}, base=base, winner=Winner.NOTION)
+
+    assert (found.push, found.refused, found.decided) == ({"category": "Home"}, {}, {})
+
+
 def test_clearing_what_can_not_be_empty_is_refused() -> None:
     found = merged({"title": None})
 

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.reconcile.plan import (
+    DELETE_REJECTED,
     FIRST_INTERVAL_S,
     LONGEST_INTERVAL_S,
-    TAKEN_AWAY,
+    Bury,
     Create,
-    Forget,
     Later,
+    Look,
     Nothing,
     NotVisible,
     Ours,
@@ -85,6 +86,7 @@ LINKS: dict[str, Link | None] = {
     "trashed, no page": link(PageState.TRASHED, page_id=None, base={}),
     "unlinked": link(PageState.UNLINKED),
     "unlinked, differs": link(PageState.UNLINKED, base=DIFFERING),
+    "unlinked, forgotten": link(PageState.UNLINKED, base={}),
     "ambiguous": link(PageState.AMBIGUOUS, page_id=None, base={}),
 }
 WRITE = {"name": "Ann"}
@@ -114,10 +116,13 @@ TABLE: dict[tuple[str, str], Plan] = {
     ("trashed, no page", "gone"): Nothing(),
     ("trashed, no page", "member"): Create(),
     ("trashed, no page", "no member"): Nothing(),
-    ("unlinked", "gone"): Nothing(),
+    ("unlinked", "gone"): Bury(PAGE),
     ("unlinked", "member"): Nothing(),
     ("unlinked", "no member"): Nothing(),
-    ("unlinked, differs", "gone"): Nothing(),
+    ("unlinked, differs", "gone"): Bury(PAGE),
+    ("unlinked, forgotten", "gone"): Nothing(),
+    ("unlinked, forgotten", "member"): Nothing(),
+    ("unlinked, forgotten", "no member"): Nothing(),
     ("unlinked, differs", "member"): Nothing(),
     ("unlinked, differs", "no member"): Nothing(),
     ("ambiguous", "gone"): Resolve(wanted=False),
@@ -139,7 +144,7 @@ def test_what_is_due(known: str, row: str, direction: str) -> None:
 
 @pytest.mark.parametrize(("known", "row"), TABLE, ids=lambda name: str(name))
 def test_from_notion_nothing_is_ever_written_to_notion(known: str, row: str) -> None:
-    assert decide(ROWS[row], LINKS[known], visible=True, direction="from_notion") == Nothing()
+    assert decide(ROWS[row], LINKS[known], visible=True, direction="from_notion") in (Nothing(), Bury(PAGE))
 
 
 @pytest.mark.parametrize("direction", ["both", "to_notion", "from_notion"])
@@ -148,24 +153,37 @@ def test_before_the_marking_transaction_is_visible_nothing_is_decided(known: str
     assert decide(ROWS[row], LINKS[known], visible=False, direction=direction) == NotVisible()
 
 
-@pytest.mark.parametrize("because", sorted(TAKEN_AWAY))
-@pytest.mark.parametrize("reasons", [Reason.OURS, Reason.THEIRS, Reason.RESTORE])
-def test_of_a_page_that_was_taken_away_only_ids_are_kept_when_its_row_goes(because: str, reasons: Reason) -> None:
-    away = replace(link(PageState.UNLINKED), unlinked_because=because)
-
-    assert decide(None, away, visible=True, direction="both", reasons=reasons) == Forget(PAGE)
-
-
-def test_a_page_that_a_person_chose_to_keep_stays_as_it_is() -> None:
-    kept = replace(link(PageState.UNLINKED), unlinked_because="delete_rejected")
-
-    assert decide(None, kept, visible=True, direction="both") == Nothing()
-
-
 def test_an_entity_that_was_once_read_only_is_written_again_when_that_is_lifted() -> None:
     stored = link(base=DIFFERING, direction="from_notion")
 
     assert decide(ours(), stored, visible=True, direction="both") == Update(PAGE, WRITE, DIFFERING)
+
+
+@pytest.mark.parametrize("reasons", [Reason.OURS, Reason.THEIRS, Reason.OURS | Reason.THEIRS | Reason.RESTORE])
+def test_a_page_whose_row_is_gone_is_not_asked_back(reasons: Reason) -> None:
+    left = replace(link(PageState.UNLINKED), unlinked_because=DELETE_REJECTED)
+    forgotten = link(PageState.UNLINKED, base={})
+
+    plans = {
+        type(decide(None, each, visible=True, direction="both", reasons=reasons)) for each in (left, forgotten)
+    }
+
+    assert Restore not in plans
+    assert decide(ours(), left, visible=True, direction="both", reasons=Reason.RESTORE) == Restore(PAGE)
+
+
+def test_a_page_that_was_left_to_itself_keeps_what_was_agreed_for_the_day_its_row_is_back() -> None:
+    kept = replace(link(PageState.UNLINKED), unlinked_because=DELETE_REJECTED)
+
+    assert decide(None, kept, visible=True, direction="both") == Nothing()
+
+
+@pytest.mark.parametrize("shared", [frozenset({"name"}), frozenset[str]()], ids=["shared", "mapable's by now"])
+def test_a_field_that_a_person_has_to_decide_is_never_written_unseen(shared: frozenset[str]) -> None:
+    frozen = replace(link(base=DIFFERING), conflict_state="pending")
+
+    assert decide(replace(ours(), shared=shared), frozen, visible=True, direction="both") == Look(PAGE)
+    assert decide(replace(ours(name="Bea"), shared=shared), frozen, visible=True, direction="both") == Nothing()
 
 
 def test_only_the_fields_that_differ_are_written() -> None:
@@ -292,9 +310,17 @@ def test_the_interval_doubles_to_a_minute_while_the_record_stays_hot() -> None:
     assert intervals == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
+@pytest.mark.parametrize("every_s", [1.3, 2.0, 5.0, 30.0])
+def test_a_pace_that_never_had_to_wait_is_never_slowed_down(every_s: float) -> None:
+    interval_s = next_interval_s(None)
+    for _ in range(9):
+        assert cooling_s(link(sent_s_ago=every_s, interval_s=interval_s)) == 0.0
+        interval_s = next_interval_s(link(sent_s_ago=every_s, interval_s=interval_s))
+
+
 @pytest.mark.parametrize("interval_s", [0.0, 1.0, 8.0, 60.0])
 def test_after_a_quiet_while_the_record_is_cool_again(interval_s: float) -> None:
-    quiet = link(sent_s_ago=2 * max(interval_s, 1.0) + 0.001, interval_s=interval_s)
+    quiet = link(sent_s_ago=1.25 * max(interval_s, 1.0) + 0.001, interval_s=interval_s)
 
     assert next_interval_s(quiet) == FIRST_INTERVAL_S
 

@@ -161,7 +161,7 @@ def test_with_work_waiting_the_windows_are_full(limit: int, seed: int, phase_s: 
     seen = Counter(int((at_s - phase_s) // WINDOW_S) for at_s in arrivals)
 
     assert sum(at_s < windows * WINDOW_S for at_s in arrivals) >= 0.98 * limit * windows
-    assert min(seen[window] for window in range(windows)) >= 0.9 * limit
+    assert min(seen[window] for window in range(windows)) >= 0.8 * limit
 
 
 def test_bulk_leaves_a_share_of_the_window_to_live_changes() -> None:

@@ -1,0 +1,138 @@
+"""Writes role.sql from the mapping: `python -m deploy.sql.role > deploy/sql/role.sql`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from cdc.gathering import LOOKUP_TABLES
+from sinks.mapable.rowmaking import AUTHOR, BLANK
+from sinks.mapping.entities import CREATABLE, ENTITIES, columns_of
+from sinks.mapping.model import Column, Entity, Kind, Owner
+
+LOOKED_UP: Final[Mapping[str, tuple[str, ...]]] = {"User": ("id", "name", "email"), "Worker": ("id", "userId")}
+"""What is read of rows that pages show by name only (`sinks.mapable.rows`)."""
+
+ROLE: Final = ':"role"'
+
+HEAD: Final = """\
+-- The role of mapable-cdc with the least it can work with. Made from the mapping by `python -m deploy.sql.role`.
+--
+--   psql -d mapable -v role=mapable_cdc -v schema=public -v state_schema=notion_sync -f role.sql
+--   psql -d mapable -c '\\password mapable_cdc'
+--
+-- Run it as a superuser; again, whenever the mapping or a line below has changed: it takes back what is not listed.
+-- -v create_rows=on adds what NOTION_CREATE_ROWS needs.
+--
+-- REPLICATION has no columns: this role, and whoever steals its password, can stream every column of every table of
+-- this server's log. What is not mapped is thrown away in the process, before anything is kept.
+
+\\set ON_ERROR_STOP on
+\\if :{?role}
+\\else
+    \\set role mapable_cdc
+\\endif
+\\if :{?schema}
+\\else
+    \\set schema public
+\\endif
+\\if :{?state_schema}
+\\else
+    \\set state_schema notion_sync
+\\endif
+\\if :{?create_rows}
+\\else
+    \\set create_rows off
+\\endif
+
+begin;
+
+select format('create role %I', :'role')
+where not exists (select from pg_roles where rolname = :'role') \\gexec
+alter role :"role" login replication nosuperuser nocreatedb nocreaterole nobypassrls;
+
+-- Its own schema: queue, links, what was agreed, audit log. Not `create` on the database
+create schema if not exists :"state_schema" authorization :"role";
+select format('grant connect on database %I to %I', current_database(), :'role') \\gexec
+grant usage on schema :"schema" to :"role";
+
+-- What an earlier version of this file gave
+revoke all on all tables in schema :"schema" from :"role";
+"""
+
+
+def rendered() -> str:
+    """Return the whole file."""
+    creatable = [entity for entity in ENTITIES if entity.name in CREATABLE]
+    return "\n".join(
+        [
+            HEAD,
+            "-- Read: mapped columns, and of people the names that pages show",
+            *(_grant("select", columns, table) for table, columns in readable().items()),
+            "",
+            "-- Write: two-way columns, and the time of the last change that the application keeps",
+            *(_grant("update", columns, entity.table) for entity in ENTITIES if (columns := writable(entity))),
+            "",
+            "-- Fields that NOTION_SHARED_FIELDS opens. Take away the dashes before those that yours names",
+            *(f"-- {_grant('update', opened(entity), entity.table)}" for entity in ENTITIES if opened(entity)),
+            "",
+            "-- Rows for pages that people made",
+            "\\if :create_rows",
+            *(f"    {_grant('insert', insertable(entity), entity.table)}" for entity in creatable),
+            "\\endif",
+            "",
+            "commit;",
+            "",
+        ]
+    )
+
+
+def readable() -> Mapping[str, tuple[str, ...]]:
+    """Return the columns that the product selects, by table."""
+    tables: dict[str, tuple[str, ...]] = {table: LOOKED_UP[table] for table in LOOKUP_TABLES}
+    for entity in ENTITIES:
+        tables[entity.table] = tuple(dict.fromkeys((*columns_of(entity), *tables.get(entity.table, ()))))
+    return tables
+
+
+def writable(entity: Entity) -> tuple[str, ...]:
+    """Return the columns that an edit in Notion may change, and the one that tells when a row was changed."""
+    shared = [
+        field.source.name
+        for field in entity.fields
+        if field.owner is Owner.SHARED and field.kind is not Kind.RELATION and isinstance(field.source, Column)
+    ]
+    return _with_time(entity, shared) if shared else ()
+
+
+def opened(entity: Entity) -> tuple[str, ...]:
+    """Return the columns that an operator may make two-way."""
+    columns = [field.source.name for field in entity.fields if field.openable and isinstance(field.source, Column)]
+    return tuple(columns)
+
+
+def insertable(entity: Entity) -> tuple[str, ...]:
+    """Return the columns of a row that is made from a page."""
+    participant = [entity.participant_column] if entity.participant_column is not None else []
+    also = [*participant, *BLANK.get(entity.name, ()), *([AUTHOR[entity.name]] if entity.name in AUTHOR else [])]
+    return tuple(dict.fromkeys(("id", *writable(entity), *also)))
+
+
+
+def _with_time(entity: Entity, columns: Iterable[str]) -> tuple[str, ...]:
+    time = [entity.updated_column] if entity.updated_column is not None else []
+    return tuple(dict.fromkeys((*columns, *time)))
+
+
+def _table(name: str) -> str:
+    return f':"schema"."{name}"'
+
+
+def _grant(right: str, columns: Iterable[str], table: str) -> str:
+    named = ", ".join(f'"{column}"' for column in columns)
+    return f"grant {right} ({named}) on {_table(table)} to {ROLE};"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(rendered())

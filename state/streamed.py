@@ -1,0 +1,41 @@
+"""How far the log was taken in: what tells a slot that only we moved from one that somebody else moved, too.
+
+With marks the position is stored in their transaction (`state.work`). Where nothing is marked nothing may be written to
+the log, since our own commits would come back and feed themselves: the position is then noted, before it is
+acknowledged, in an unlogged sequence. A server that crashes forgets that, and everything is compared once more than it
+had to be.
+"""
+
+from __future__ import annotations
+
+from typing import Final, LiteralString
+
+from state import work
+from state.changes import Lsn
+from state.database import Connection
+
+NOTE: Final[LiteralString] = "select setval('acknowledged', %(lsn)s)"
+
+# Without a stored position the slot is none that this sidecar knows, whatever was noted of another one
+KNOWN: Final[LiteralString] = """
+select greatest((p.position - '0/0')::int8, a.last_value)
+from stream_position p cross join acknowledged a
+where p.slot = %(slot)s
+"""
+
+
+async def note(conn: Connection, lsn: Lsn) -> None:
+    """Note that the log up to `lsn` is about to be acknowledged, though nothing in it was marked."""
+    await conn.execute(NOTE, {"lsn": lsn})
+
+
+async def known(conn: Connection, slot: str) -> Lsn:
+    """Return how far the slot may stand by our own doing; 0 when nothing is known of it."""
+    row = await (await conn.execute(KNOWN, {"slot": slot})).fetchone()
+    return Lsn(row[0] if row is not None else 0)
+
+
+async def forget(conn: Connection, slot: str) -> None:
+    """Forget how far the log was read: a slot that is made anew may be of another log."""
+    await work.forget_position(conn, slot)
+    await note(conn, Lsn(0))
