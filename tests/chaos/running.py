@@ -47,23 +47,23 @@ class Running:
         began_s = time.monotonic()
 
         def back() -> None:
-            self._pages.on_bot.remove(back)
+            self._pages.on_bot.clear()
             self.recoveries_s.append(time.monotonic() - began_s)
 
-        self._pages.on_bot.append(back)
+        self._pages.on_bot[:] = [back]
 
     def kill(self) -> None:
         """kill -9, at once; `bury` afterwards."""
         self.disruptions_s.append(time.monotonic())
+        self.check()
         if self._service is not None and self._service.process.returncode is None:
             self._service.kill()
             self.kills += 1
 
     async def bury(self) -> None:
-        """Wait for its end and keep what it said."""
+        """Wait for its end, which was ours to bring about, and keep what it said."""
         if self._service is None:
             return
-        self.check()
         service, self._service = self._service, None
         await service.__aexit__(None, None, None)
         self._before += service.lines
@@ -100,6 +100,7 @@ class Running:
     async def restart(self) -> None:
         """Stop it politely and start it again."""
         if self._service is not None:
+            self.check()
             self.disruptions_s.append(time.monotonic())
             await self.stop()
             await self.start()
