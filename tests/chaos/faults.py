@@ -128,8 +128,8 @@ class Faults:
             self._set_back(changes)
 
     def _answer(self, name: str, some: Samples) -> Fault:
-        kind, _, when = name.partition(" ")
-        target = some.pick(tuple(PATHS))
+        kind, when, *given = name.split(" ")
+        target = given[0] if given else some.pick(tuple(PATHS))
         script = self.sandbox.faults.script(
             kind=kind, when=when, path_pattern=PATHS[target], method="POST" if target == "query" else target,
             times=1 + int(some.rng.random() * 3), with_committed_id=some.rng.random() < 0.5, delay_s=0.7,
