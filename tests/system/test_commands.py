@@ -24,7 +24,7 @@ ARGUMENTS = {
 VERBS = (
     ("run",), ("setup",), ("backfill",), ("status",), ("slot", "show"), ("slot", "drop"), ("conflicts", "list"),
     ("webhook", "await"), ("webhook", "show"), ("webhook", "reset"), ("deletes", "list"),
-    ("parked", "list"), *ARGUMENTS,
+    ("parked", "list"), ("verify",), *ARGUMENTS,
 )  # fmt: skip
 
 
