@@ -97,8 +97,9 @@ class Office:
 
     async def resign(self, pool: Pool) -> None:
         """Say so, once nothing is under way any more: whoever is next need not wait, nor end our sessions."""
-        async with pool.connection() as conn:
-            await conn.execute(RESIGN, {"me": self.instance})
+        if self._held:
+            async with pool.connection() as conn:
+                await conn.execute(RESIGN, {"me": self.instance})
 
     async def admit(self, conn: Connection) -> None:
         """Refuse a new session while another process is named and this one does not know that yet."""
@@ -134,6 +135,10 @@ class Leadership:
         self._office = office
         self._pool = pool
 
+    async def assume(self, _: LockConnection) -> None:
+        """Become the active one, with the lock in hand and before anything is done: see Office.take."""
+        await self._office.take(self._pool)
+
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[LockConnection | None]:
         """Give the connection that holds the lock, or None when another process is active. It is lost when silent."""
@@ -150,11 +155,8 @@ class Leadership:
                 yield None
                 return
             await conn.execute(LOSE_WHEN_SILENT)
-            await self._office.take(self._pool)
             yield conn
-            with suppress(TimeoutError, psycopg.Error):
-                async with asyncio.timeout(RESIGN_S):
-                    await self._office.resign(self._pool)
+            await self._resign()
         except psycopg.Error as error:
             raise LeadershipLost(f"the lock's connection failed: {readable(error)}") from None
         finally:
@@ -171,6 +173,11 @@ class Leadership:
                 raise LeadershipLost("the lock's connection is gone") from None
             await self._office.heard()
             await asyncio.sleep(ALIVE_EVERY_S)
+
+    async def _resign(self) -> None:
+        with suppress(TimeoutError, psycopg.Error):
+            async with asyncio.timeout(RESIGN_S):
+                await self._office.resign(self._pool)
 
     async def holding(self, conn: LockConnection, work: Coroutine[Any, Any, T]) -> T:
         """Return what the work returns; raises LeadershipLost, and ends the work, when the lock is lost meanwhile."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +23,7 @@ from deploy.sql.role import insertable, readable, writable
 from sinks.mapping.entities import CREATABLE, ENTITIES
 from tests.system.conftest import copied
 from tests.system.scene import Scene, staged
+from tests.system.service import command
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -147,6 +149,14 @@ async def test_a_field_that_the_file_leaves_closed_pauses_nothing_else(scene: Sc
     scene.sandbox.people.edit(scene.page_id("Participants", "p1"), {"Email": "else@example.org"})
 
     await scene.until(lambda: scene.shows("Participants", "p1", Email="p1@example.org"))
+
+
+async def test_doctor_misses_no_right(scene: Scene) -> None:
+    _, out, _ = await command(scene.env, "doctor", "--json")
+
+    told = json.loads(out)
+    assert told["errors"] == 0
+    assert not [finding for finding in told["findings"] if "grant " in json.dumps(finding).lower()]
 
 
 async def test_the_role_may_do_what_the_mapping_needs_and_no_more(scene: Scene, role: str) -> None:

@@ -200,19 +200,19 @@ async def test_a_backfill_by_hand_that_is_paused_leaves_the_field_to_the_service
     plant.sandbox.switches.update({"latency_s": 0.2})
     async with relayed(plant) as relay:
         command = Service({**plant.env, "NOTION_BASE_URL": relay.url}, "backfill")
-        async with command, plant.service() as service:
+        async with command:
             await plant.sandbox.wait_for(lambda: relay.writes >= 5)
             command.process.send_signal(signal.SIGSTOP)
+            async with plant.service() as service:
+                await service.event("stream.started", timeout_s=20)
+                sent = relay.writes
+                plant.sandbox.switches.update({"latency_s": 0.0})
+                command.process.send_signal(signal.SIGCONT)
+                async with asyncio.timeout(30):
+                    assert await command.process.wait() == 0
 
-            await service.event("stream.started", timeout_s=20)
-            sent = relay.writes
-            plant.sandbox.switches.update({"latency_s": 0.0})
-            command.process.send_signal(signal.SIGCONT)
-            async with asyncio.timeout(30):
-                assert await command.process.wait() == 0
-
-            await plant.quiet()
-            assert relay.writes == sent
-            assert len(plant.sandbox.people.rows("Participants")) == 62
-            assert duplicates(plant.sandbox) == {}
-            assert await service.stop() == 0
+                await plant.quiet()
+                assert relay.writes == sent
+                assert len(plant.sandbox.people.rows("Participants")) == 62
+                assert duplicates(plant.sandbox) == {}
+                assert await service.stop() == 0

@@ -20,13 +20,28 @@ LEAST: Final = 12
 """A message without so long a piece of its own text passes on what another error says."""
 
 
+FILES: Final = {
+    path: ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+}
+
+
+def is_fatal(node: ast.AST) -> bool:
+    """Whether a class is declared as a FatalError."""
+    return isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "FatalError" for base in node.bases)
+
+
+FATAL: Final = {"FatalError"} | {
+    node.name for tree in FILES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and is_fatal(node)
+}
+
+
 def sentences(tree: ast.AST) -> Iterator[ast.expr]:
     """Yield what each FatalError is made with; of a class that is one, what it calls its parent with."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Name):
-            if node.func.id in {"FatalError", "WrongSetting"}:
-                yield node.args[0]
-        elif isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "FatalError" for base in node.bases):
+        if isinstance(node, ast.Call) and node.args and getattr(node.func, "id", "") in FATAL:
+            yield node.args[0]
+        elif is_fatal(node):
             for call in ast.walk(node):
                 if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "__init__" and call.args:
                     yield call.args[0]
@@ -42,8 +57,8 @@ def longest(sentence: ast.expr) -> str:
 
 def messages() -> Iterator[tuple[str, str]]:
     """Yield (place, the piece to be found in the runbook) of every FatalError in the product."""
-    for path in sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py")):
-        for sentence in sentences(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, tree in FILES.items():
+        for sentence in sentences(tree):
             piece = longest(sentence)
             if len(piece) >= LEAST:
                 yield f"{path.relative_to(ROOT)}:{sentence.lineno}", piece
