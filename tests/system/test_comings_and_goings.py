@@ -32,6 +32,7 @@ async def scene(scene_dsn: str) -> AsyncIterator[Scene]:
         scene_dsn, ADMIN_TOKEN=ADMIN, NOTION_CREATE_LOOKUP_SECONDS="0.3", NOTION_REVERT_GRACE_SECONDS="0.1"
     ) as scene:
         await subscribe(scene)
+        await scene.unpaced()
         yield scene
 
 
