@@ -57,6 +57,15 @@ LET_GO: Final = """
 update notion_sync.work set due_at = clock_timestamp(), not_before = '-infinity'
 where (entity, system_id) in (select * from unnest(%(entities)s::text[], %(ids)s::text[]))
 """
+UNPACED: Final = """
+create function notion_sync.no_rest() returns trigger language plpgsql as $$
+begin
+    new."sendIntervalS" := 0;
+    return new;
+end $$;
+create trigger no_rest before insert or update on notion_sync."NotionSyncMapping" for each row
+    execute function notion_sync.no_rest();
+"""
 AUDITED: Final = "select distinct action from notion_sync.audit_log where system_id = %(id)s"
 NOTHING_LEFT: Final = """
 select not exists (select from notion_sync.work) and not exists (select from notion_sync.marking)
@@ -182,6 +191,10 @@ class Scene:
         await self.run(*statements)
         await self.settled()
         return tuple(request for request in self.sandbox.requests if "sentinel" not in str(request.body))
+
+    async def unpaced(self) -> None:
+        """Let a record that is written again be written at once: it is else ever more seldom, from a second on."""
+        await self.run(UNPACED)
 
     @asynccontextmanager
     async def down(self, **settings: str) -> AsyncIterator[None]:

@@ -23,8 +23,6 @@ OURS: Final = """update "Risk" set title = %(title)s where id = any (%(ids)s)"""
 LOST: Final = """
 select detail, actor, at from notion_sync.audit_log where system_id = %(id)s and action = 'edit.possibly_lost'
 """
-# what was just made is written again a second later only, and looked at once more before that
-COOL_DOWN: Final = """update notion_sync."NotionSyncMapping" set "sendIntervalS" = 0"""
 ALL_SAID: Final = "select not exists (select from notion_sync.explanation where state = 'waiting')"
 SLOW_S: Final = 0.4
 
@@ -34,13 +32,13 @@ async def scene(scene_dsn: str) -> AsyncIterator[Scene]:
     """A service that webhooks tell of edits, and that does not look for any."""
     async with staged(scene_dsn) as scene:
         await subscribe(scene)
+        await scene.unpaced()
         yield scene
 
 
 async def risks(scene: Scene, *system_ids: str) -> list[str]:
     await scene.run(RISKS, ids=list(system_ids))
     await scene.settled()
-    await scene.run(COOL_DOWN)
     return [scene.page_id("Risks", system_id) for system_id in system_ids]
 
 

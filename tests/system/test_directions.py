@@ -33,6 +33,7 @@ DETAIL: Final = "select detail from notion_sync.audit_log where system_id = %(id
 async def scene(scene_dsn: str) -> AsyncIterator[Scene]:
     """A service whose risks go to Notion only, and whose complaints come from there only; pages stand already."""
     async with staged(scene_dsn, NOTION_REVERT_GRACE_SECONDS="0.2") as scene:
+        await scene.unpaced()
         await scene.run(RISKS, ids=["to", "to both"])
         await scene.run(COMPLAINTS, ids=["from", "from both", "invalid", "deleted", "last"])
         await scene.run(INCIDENTS, ids=["i to", "i from", "i both"])

@@ -23,14 +23,6 @@ begin
 end $$;
 create trigger shouts_no_more before insert or update on "Risk" for each row
     when (new.id = 'loud') execute function shouts_no_more();
--- a record that is written again and again is written ever more seldom: not here
-create function no_rest() returns trigger language plpgsql as $$
-begin
-    new."sendIntervalS" := 0;
-    return new;
-end $$;
-create trigger no_rest before insert or update on notion_sync."NotionSyncMapping" for each row
-    execute function no_rest();
 insert into "Risk" (id, title, description, "riskLevel", category, "identifiedBy", "updatedAt")
 values ('loud', 'ramp', '', 'LOW', 'Old', '', '2026-01-01');
 """
@@ -43,6 +35,7 @@ select exists (select from notion_sync.conflict where "systemId" = 'loud' and st
 async def scene(scene_dsn: str) -> AsyncIterator[Scene]:
     """A record that both sides write back, until it is left alone."""
     async with staged(scene_dsn) as scene:
+        await scene.unpaced()
         await scene.run(SETTING)
         await subscribe(scene)
         scene.sandbox.switches.update({"webhook_aggregation_s": 0})

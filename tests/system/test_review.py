@@ -28,6 +28,7 @@ values (%(id)s, 'Old', '', 'LOW', 'Old', '', '2026-01-01')
 async def scene(scene_dsn: str) -> AsyncIterator[Scene]:
     async with staged(scene_dsn, NOTION_CONFLICT_STRATEGY="manual-review", ADMIN_TOKEN=ADMIN) as scene:
         await subscribe(scene)
+        await scene.unpaced()
         yield scene
 
 

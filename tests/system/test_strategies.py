@@ -88,6 +88,7 @@ async def play(
         async with staged(
             dsn, NOTION_CONFLICT_STRATEGY=request.param, NOTION_REVERT_GRACE_SECONDS="0.2"
         ) as scene:
+            await scene.unpaced()
             await scene.run(ROWS)
             await scene.run(INSERT, ids=list(RISKS))
             await scene.settled()

@@ -40,6 +40,7 @@ async def scene(
         async with staged(dsn, NOTION_CONFLICT_STRATEGY=request.param) as scene:
             scene.sandbox.switches.update({"webhook_aggregation_s": 0})
             await subscribe(scene)
+            await scene.unpaced()
             yield scene
 
 

@@ -42,6 +42,7 @@ async def scene(scene_dsn: str) -> AsyncIterator[Scene]:
     ) as scene:
         await scene.run(ROWS, SECOND_PLAN)
         await subscribe(scene)
+        await scene.unpaced()
         await scene.settled()
         yield scene
 
