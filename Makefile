@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 export SQL
-.PHONY: help run test test-all check setup backfill status psql edit postgres-minors lock clean
+.PHONY: help run test test-all chaos check setup backfill status psql edit postgres-minors lock clean
 # relative throughout: the clone's path may have spaces
 PY := .venv/bin/python
 READY := .venv/.stamp
@@ -20,6 +20,9 @@ test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them)
 
 test-all: $(READY)  ## Run every test, slow ones too
 	@$(PY) -m pytest $(WORKERS) $(ARGS)
+
+chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=1-200 or 7 replays)
+	@$(PY) -m tests.chaos '$(or $(SEEDS),1-5)' --logs .local/chaos
 
 check: $(READY)  ## Lint, types and the direction of imports
 	@$(PY) -m ruff check .

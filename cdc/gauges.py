@@ -55,7 +55,6 @@ class Gauges:
 
     async def refresh(self, pool: Pool, slot: str, *, secret_given: bool) -> None:
         """Read everything; raises what the database raises."""
-        self.database_up.set(0)
         self._show(await status_of(pool, slot))
         async with pool.connection() as conn:
             waiting, oldest_s = await conflicts.waiting(conn)

@@ -13,7 +13,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
@@ -41,6 +41,8 @@ on conflict (name) do update set value = excluded.value
 returning (select value ->> 'instance' from before)
 """
 
+RESIGN: Final[LiteralString] = "delete from setting where name = 'leader' and value ->> 'instance' = %(me)s"
+
 # All of its sessions: those to the sidecar, to MapAble's tables and to the slot
 END_SESSIONS: Final[LiteralString] = """
 select count(*) filter (where pg_terminate_backend(pid, %(wait_ms)s)), count(*)
@@ -53,7 +55,9 @@ ALIVE_EVERY_S: Final = 1.0
 ANSWER_S: Final = 5.0
 FRESH_S: Final = 3.0
 """A write to Notion is not begun when the lock was last heard of longer ago than this."""
+MARGIN_S: Final = 0.5
 END_S: Final = 5.0
+RESIGN_S: Final = 1.0
 
 LockConnection = psycopg.AsyncConnection[tuple[Any, ...]]
 T = TypeVar("T")
@@ -82,13 +86,20 @@ class Office:
         async with pool.connection() as conn:
             row = await (await conn.execute(NAME_MYSELF, {"me": Jsonb({"instance": self.instance})})).fetchone()
             before = row[0] if row is not None else None
-            if before is not None and before != self.instance:
-                await _end_sessions(conn, before)
+            if before is not None and before != self.instance and await _end_sessions(conn, before):
+                # it was alive, and believes in itself until its assurance is too old
+                await asyncio.sleep(FRESH_S + MARGIN_S)
         self._held, self._heard_s = True, time.monotonic()
 
     def leave(self) -> None:
         """This process is not the active one any more, and knows it."""
         self._held = False
+
+    async def resign(self, pool: Pool) -> None:
+        """Say so, once nothing is under way any more: whoever is next need not wait, nor end our sessions."""
+        if self._held:
+            async with pool.connection() as conn:
+                await conn.execute(RESIGN, {"me": self.instance})
 
     async def admit(self, conn: Connection) -> None:
         """Refuse a new session while another process is named and this one does not know that yet."""
@@ -124,6 +135,10 @@ class Leadership:
         self._office = office
         self._pool = pool
 
+    async def assume(self, _: LockConnection) -> None:
+        """Become the active one, with the lock in hand and before anything is done: see Office.take."""
+        await self._office.take(self._pool)
+
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[LockConnection | None]:
         """Give the connection that holds the lock, or None when another process is active. It is lost when silent."""
@@ -140,8 +155,8 @@ class Leadership:
                 yield None
                 return
             await conn.execute(LOSE_WHEN_SILENT)
-            await self._office.take(self._pool)
             yield conn
+            await self._resign()
         except psycopg.Error as error:
             raise LeadershipLost(f"the lock's connection failed: {readable(error)}") from None
         finally:
@@ -159,6 +174,11 @@ class Leadership:
             await self._office.heard()
             await asyncio.sleep(ALIVE_EVERY_S)
 
+    async def _resign(self) -> None:
+        with suppress(TimeoutError, psycopg.Error):
+            async with asyncio.timeout(RESIGN_S):
+                await self._office.resign(self._pool)
+
     async def holding(self, conn: LockConnection, work: Coroutine[Any, Any, T]) -> T:
         """Return what the work returns; raises LeadershipLost, and ends the work, when the lock is lost meanwhile."""
         working = asyncio.create_task(work, name="work under the lock")
@@ -172,13 +192,16 @@ class Leadership:
             await end([working, watching])
 
 
-async def _end_sessions(conn: Connection, instance: str) -> None:
+async def _end_sessions(conn: Connection, instance: str) -> bool:
+    """End the sessions of a process, and return whether it had any: one that was killed has none."""
     try:
         cursor = await conn.execute(END_SESSIONS, {"instance": instance, "wait_ms": int(END_S * 1000)})
     except psycopg.errors.InsufficientPrivilege:
         # it logged in as somebody else; its leases are fenced off all the same
         log.warning("predecessor.out_of_reach", hint="Let every instance log in with the same role.")
-        return
+        return True
     row = await cursor.fetchone()
-    if row is not None and row[1]:
-        log.warning("predecessor.ended", sessions=row[1], ended=row[0])
+    if row is None or not row[1]:
+        return False
+    log.warning("predecessor.ended", sessions=row[1], ended=row[0])
+    return True

@@ -100,6 +100,7 @@ def metrics_of(parts: app.Parts) -> Render:
                 )
         except (psycopg.Error, TimeoutError):
             # when the database is down is when the other figures are looked at
+            parts.metrics.gauges.database_up.set(0)
             return parts.metrics.render()
         return parts.metrics.render()
 

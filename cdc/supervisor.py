@@ -70,6 +70,7 @@ class Supervisor:
         self.problem: str | None = None
         self.hint: str | None = None
         parts.metrics.streaming.set_function(lambda: self.streaming)
+        self._held_because: str | None = None
 
     def stop(self) -> None:
         """Ask for a clean end: no new work, what is in flight ends."""
@@ -92,7 +93,9 @@ class Supervisor:
                         self._set_role("standby")
                     else:
                         await self._check_cluster()
+                        await leadership.assume(lock)
                         self._set_role("active")
+                        self._held_because = None
                         failures = 0
                         await attempt(self._active(leadership, lock), "active")
             except* cluster.Held as group:
@@ -137,8 +140,9 @@ class Supervisor:
         held = _first(group)
         assert isinstance(held, cluster.Held)
         self.problem, self.hint = str(held), held.hint
-        if self.role != "held":
+        if self._held_because != self.problem:
             log.error("cluster.held", why=self.problem, hint=self.hint)
+        self._held_because = self.problem
         self._set_role("held")
 
     async def _active(self, leadership: Leadership, lock: LockConnection) -> None:

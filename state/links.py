@@ -138,6 +138,10 @@ select "entityType", "pageState", count(*) from "NotionSyncMapping" group by 1, 
 """
 
 
+BACK: Final = "back"
+"""Why a tombstone's page is not in the trash: a person took it out, and it stands for itself since."""
+
+
 class PageState(StrEnum):
     """Where a link's page stands, see 001_sidecar.sql."""
 

@@ -38,7 +38,7 @@ on conflict (entity) do nothing
 
 LINKED: Final[LiteralString] = """
 select "notionPageId" as page_id, "entityType" as entity_type, "systemId" as system_id, "pageState" as state,
-    base as base_json, coalesce(pushing, '{}') as pushing
+    base as base_json, coalesce(pushing, '{}') as pushing, "unlinkedBecause" as because
 from "NotionSyncMapping"
 where "notionPageId" = any (%(ids)s)
 """
@@ -108,6 +108,7 @@ class Linked:
     state: str
     base_json: Mapping[str, Any]
     pushing: Mapping[str, Json]
+    because: str | None = None    # why it is not, or no more, the row's page
 
     @property
     def base(self) -> Base:

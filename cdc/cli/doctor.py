@@ -59,7 +59,7 @@ def _show(findings: Sequence[Finding]) -> None:
     errors, warnings = (
         sum(each.severity is severity for each in findings) for severity in (Severity.ERROR, Severity.WARNING)
     )
-    out.print(f"{errors} errors, {warnings} warnings" if errors or warnings else "Nothing found.")
+    out.print(f"{errors} to mend, {warnings} to improve." if errors or warnings else "Nothing found.")
 
 
 @click.command()

@@ -18,6 +18,7 @@ from cdc.cli import terminal
 from cdc.cli.adopt import adopt
 from cdc.cli.audit import audit
 from cdc.cli.backfill_view import Bar, forecast_tables, parked_as_json, parked_table
+from cdc.cli.choosing import chosen
 from cdc.cli.conflicts import conflicts
 from cdc.cli.deletes import deletes
 from cdc.cli.doctor import doctor, uninstall
@@ -27,6 +28,7 @@ from cdc.cli.sweep import sweep as run_sweep
 from cdc.cli.sweep import sweeps_as_json, sweeps_table
 from cdc.cli.sync import sync
 from cdc.cli.terminal import EXIT_FINDINGS, WrongUsage, err, out, settings_of
+from cdc.cli.verify import verify
 from cdc.cli.webhook import webhook
 from cdc.config import Settings
 from cdc.operate.backfill import Backfill
@@ -138,26 +140,14 @@ def backfill(ctx: click.Context, entity: str | None, dry_run: bool, as_json: boo
     Notion can't show; 2 wrong usage or settings, 3 a person must act, 130 interrupted.
     """
     settings = settings_of(ctx)
-    chosen = _chosen(settings, entity)
+    wanted = chosen(settings, entity)
     if dry_run:
-        forecasts = terminal.run(_forecast(settings, chosen))
+        forecasts = terminal.run(_forecast(settings, wanted))
         _show_forecasts(forecasts, as_json)
         sys.exit(EXIT_FINDINGS if any(item.invalid for item in forecasts) else 0)
-    parked = terminal.run(_backfill(settings, chosen, quiet=as_json))
+    parked = terminal.run(_backfill(settings, wanted, quiet=as_json))
     _show_parked(parked, as_json)
     sys.exit(EXIT_FINDINGS if parked else 0)
-
-
-def _chosen(settings: Settings, entity: str | None) -> list[Entity]:
-    """Return the entities that a verb is about: the one that was named, or all that are switched on."""
-    chosen = [item for item in settings.entities if entity is None or item.name == entity]
-    if not chosen:
-        off = [item.setting for item in ENTITIES if entity is None or item.name == entity]
-        raise WrongUsage(
-            f"{entity or 'every entity'} is switched off",
-            f"Set {' or '.join(f'NOTION_SYNC_{name}' for name in off)} to true, or remove it.",
-        )
-    return chosen
 
 
 async def _forecast(settings: Settings, entities: list[Entity]) -> tuple[Forecast, ...]:
@@ -204,7 +194,7 @@ def sweep(ctx: click.Context, entity: str | None, as_json: bool) -> None:
     usage or settings, 3 a person must act, 130 interrupted.
     """
     settings = settings_of(ctx)
-    found, parked = terminal.run(_sweep(settings, _chosen(settings, entity), quiet=as_json))
+    found, parked = terminal.run(_sweep(settings, chosen(settings, entity), quiet=as_json))
     if as_json:
         click.echo(json.dumps({"sweeps": sweeps_as_json(found), "parked": parked_as_json(parked)}))
     else:
@@ -289,5 +279,5 @@ def slot_drop(ctx: click.Context) -> None:
     out.print("Dropped." if dropped else f"There is no slot {settings.replication_slot}.", soft_wrap=True)
 
 
-for verb in (sync, conflicts, parked, deletes, explain, audit, doctor, webhook, adopt, uninstall):
+for verb in (sync, conflicts, parked, deletes, explain, audit, verify, doctor, webhook, adopt, uninstall):
     main.add_command(verb)

@@ -37,6 +37,8 @@ async def sweep(
         leadership = parts.leadership()
         async with leadership.attempt() as lock:
             if lock is not None:
+                await cluster.ours(parts.pool, parts.settings.direct.dsn)
+                await leadership.assume(lock)
                 left = await _waiting(parts, names, since)
                 await leadership.holding(lock, _sweep(parts, [entity for entity in entities if entity.name in left]))
                 break
@@ -51,7 +53,6 @@ async def sweep(
 
 
 async def _sweep(parts: Parts, entities: Sequence[Entity]) -> None:
-    await cluster.ours(parts.pool, parts.settings.direct.dsn)
     sink = await sink_of(parts)
     sweeping = sweeping_of(parts, sink, adoption_of(parts, sink))
     for entity in entities:

@@ -129,6 +129,7 @@ class Backfill:
 
     async def _work(self, leadership: Leadership, lock: LockConnection) -> bool:
         await cluster.ours(self._parts.pool, self._parts.settings.direct.dsn)
+        await leadership.assume(lock)
         sink = await sink_of(self._parts)
         await self._parts.queue.take_over()
         schema = schema_watch_of(self._parts, sink)

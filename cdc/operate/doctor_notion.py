@@ -23,7 +23,7 @@ from sinks.notion.discovery import SHARE, Finder
 from sinks.notion.pacing import Pacer
 from sinks.notion.schemas import Schemas
 from state.changes import PageId, Priority
-from state.errors import FatalError, SyncError, TransientError
+from state.errors import FatalError, SyncError
 
 TIMEOUT_S: Final = 10.0
 CLOCK_S: Final = 5.0
@@ -37,7 +37,10 @@ async def notion_found(settings: Settings, known: Sidecar, database_ahead_s: flo
     findings: list[Finding] = []
     async with _client(settings) as client:
         try:
-            await client.call("GET", "users/me", attempts=1)
+            async with client.turn(Priority.MANUAL):
+                await client.request("GET", "users/me", lacking=_Incapable)
+        except _Incapable as lacking:
+            return [_lacks(lacking)]
         except SinkUnavailable as refused:
             return [
                 error(
@@ -54,16 +57,15 @@ async def notion_found(settings: Settings, known: Sidecar, database_ahead_s: flo
         try:
             findings += await _databases(settings, client, known)
             findings += await _comments(settings, client, known)
-        except SinkUnavailable as refused:
-            findings.append(
-                error(
-                    "notion.capabilities", str(refused), "The sync reads, edits and makes pages.",
-                    f"{CONNECTION}, and under Capabilities allow it to {NEEDED}.",
-                )
-            )
-        except TransientError as failed:
+        except SinkUnavailable as lacking:
+            findings.append(_lacks(lacking))
+        except SyncError as failed:
             findings.append(_down(failed))
     return findings
+
+
+class _Incapable(SinkUnavailable):
+    """The token is right, but the connection may not read."""
 
 
 @asynccontextmanager
@@ -85,6 +87,13 @@ def _down(failed: SyncError) -> Finding:
         "Changes wait in the queue meanwhile. What else may be wrong in Notion could not be looked at.",
         "Look at status.notion.com, at NOTION_BASE_URL and at the way from this machine to the internet; then run "
         "`mapable-cdc doctor` again.",
+    )
+
+
+def _lacks(lacking: SinkUnavailable) -> Finding:
+    return error(
+        "notion.capabilities", f"the connection may not read: {lacking}", "The sync reads, edits and makes pages.",
+        f"{CONNECTION}, and under Capabilities allow it to {NEEDED}.",
     )
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, LiteralString
 
+import psycopg
+
+from cdc import cluster
 from cdc.config import Settings
 from cdc.operate.findings import Finding, error, ok, warning
 from cdc.operate.spelled import name, spelled
@@ -26,6 +29,7 @@ from (select 1) one
 left join pg_namespace n on n.nspname = %(schema)s
 """
 APPLIED: Final[LiteralString] = "select max(number) from migration"
+HERE: Final[LiteralString] = "select system_identifier::text, current_database()::text from pg_control_system()"
 LAST_EVENT: Final[LiteralString] = "select max(received_at) from inbox"
 ANY_PAGE: Final[LiteralString] = """
 select "notionPageId" from "NotionSyncMapping" where "notionPageId" is not null and "pageState" = 'live' limit 1
@@ -93,7 +97,26 @@ async def _read(conn: Connection, schema: str) -> tuple[Sidecar, tuple[Finding, 
         await handshake.token(conn) is not None, await handshake.expected_until(conn),
         await _value(conn, LAST_EVENT), await _value(conn, ANY_PAGE),
     )
-    return known, (ok("sidecar.state", f"the schema {schema} is up to date"),)
+    return known, (ok("sidecar.state", f"the schema {schema} is up to date"), *await _moved(conn, schema))
+
+
+async def _moved(conn: Connection, schema: str) -> tuple[Finding, ...]:
+    """Return whether the sidecar was made in another database than this: `run` then sends nothing."""
+    known = await facts.get(conn, cluster.NAME)
+    try:
+        row = await (await conn.execute(HERE)).fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        return ()
+    if known is None or row is None or (known.get("system identifier"), known.get("database")) == row:
+        return ()
+    return (
+        error(
+            "sidecar.copied", f"the schema {schema} was made in another database, and came here as a copy",
+            "Its links are to real pages: two databases would write to them. `run` refuses to start.",
+            "If a backup was restored here: `mapable-cdc adopt --restored`. If this is a copy (staging): `mapable-cdc "
+            "uninstall --drop-schema …`, then set other databases up.",
+        ),
+    )
 
 
 async def _value(conn: Connection, query: LiteralString) -> Any:

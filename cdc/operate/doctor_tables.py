@@ -165,7 +165,7 @@ def judged(
         if column in columns and column not in table.led_by_index:
             yield warning(
                 "table.index", f"{wanted.table}.{column} has no index",
-                "Finding the records that show a person, or deleting that person, reads the whole table.",
+                "Deleting a person, or a query for one person's records, reads the whole table.",
                 "Run the SQL below; it blocks nobody, and can't run inside a transaction.",
                 spelled("create index concurrently on {} ({})", name(schema, wanted.table), name(column)),
             )

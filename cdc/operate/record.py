@@ -173,8 +173,10 @@ def _compared(
     key: str, now: Situation, found: Merged, ours: Json | Absent, theirs: Theirs
 ) -> tuple[str, str | None]:
     """Return how the sides of a field stand to each other: what the merge makes of it."""
-    if key in found.refused or key in found.unshowable:
-        refusal = found.refused.get(key) or found.unshowable[key]
+    if key in found.left_as_is:
+        return "refused", f"{found.left_as_is[key].reason} It stays as it is."
+    if key in found.refused:
+        refusal = found.refused[key]
         since = now.link.refused.get(key, {}).get("since") if now.link is not None else None
         return "refused", f"{refusal.reason} It is put back soon" + (f" (seen {since})." if since else ".")
     if key in found.frozen:

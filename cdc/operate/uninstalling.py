@@ -11,8 +11,10 @@ from psycopg import sql
 from cdc.config import Settings
 from cdc.leadership import alone
 from cdc.refusals import refused
+from cdc.replication import slot as slots
+from cdc.replication.faults import PLUGIN
 from cdc.serving import drop_slot
-from state.database import Connection
+from state.database import Connection, readable
 from state.errors import FatalError
 
 # a `run` that was just stopped may hold its connections for a moment; what is in use for longer is in use
@@ -37,7 +39,7 @@ class Removed:
 async def uninstall(settings: Settings, *, with_schema: bool) -> Removed:
     """Drop the slot and, `with_schema`, the sidecar's schema.
 
-    Raises FatalError, with nothing dropped, while a `run` is active, or when the schema is not what this program made.
+    Raises FatalError, with nothing dropped, while a `run` is active, or when the slot or the schema is not ours.
     """
     conn = await _connected(settings)
     async with conn:
@@ -46,6 +48,7 @@ async def uninstall(settings: Settings, *, with_schema: bool) -> Removed:
                 "a `mapable-cdc run` is active, or another command that works as one",
                 "Stop that process first, and see to it that nothing starts it again.",
             )
+        await _check_slot(conn, settings.replication_slot)
         there = with_schema and await _is_there(conn, settings.state_schema)
         dropped = await drop_slot(settings)
         if there:
@@ -60,6 +63,16 @@ async def _connected(settings: Settings) -> Connection:
         raise refused(failed) from None
     await conn.execute(PATIENCE)
     return conn
+
+
+async def _check_slot(conn: Connection, name: str) -> None:
+    """Raise FatalError when the slot is another program's, or another database's."""
+    found = await slots.inspect(conn, name)
+    if found is not None and (found.plugin != PLUGIN or found.database != conn.info.dbname):
+        raise FatalError(
+            f"the slot {name} belongs to somebody else (another plugin, database or both), so it is not dropped",
+            "Set REPLICATION_SLOT to the name of this program's slot.",
+        )
 
 
 async def _is_there(conn: Connection, schema: str) -> bool:
@@ -85,4 +98,9 @@ async def _drop(conn: Connection, schema: str) -> None:
         raise FatalError(
             f"the slot is dropped, but the role may not drop the schema {schema}",
             "Run with the role that made it, or drop it as the database's owner.",
+        ) from None
+    except psycopg.Error as failed:
+        raise FatalError(
+            f"the slot is dropped, but the schema {schema} is not: {readable(failed)}",
+            "Run this again; if it stays so, drop the schema by hand.",
         ) from None

@@ -99,6 +99,8 @@ class Absorber:
             elif pulled.column in written.refused:
                 reason = f"{field_of(now.entity, key).name}: {written.refused[pulled.column]}"
                 not_taken(merged, now.link.base, facts.conflicts, key, reason)
+                if now.direction == "from_notion" and key in merged.refused:
+                    merged.left_as_is[key] = merged.refused.pop(key)
         return written.missing or bool(written.stale)
 
     def _due(self, link: Link, merged: Merged, refused: Mapping[str, Any]) -> dict[str, Refusal]:
@@ -147,7 +149,7 @@ class Absorber:
 def _refused(link: Link, merged: Merged) -> dict[str, Any]:
     """Return what is refused by now; a value that was refused before keeps the time of that."""
     entries: dict[str, Any] = {}
-    for key, refusal in {**merged.unshowable, **merged.refused}.items():
+    for key, refusal in {**merged.left_as_is, **merged.refused}.items():
         before = link.refused.get(key)
         same = before is not None and before["value"] == refusal.theirs and before["reason"] == refusal.reason
         since = before["since"] if before is not None and same else link.read_at.isoformat()

@@ -20,10 +20,10 @@ from cdc.watch.schema import SchemaWatch
 from sinks.base import Page, PageSink
 from sinks.mapping.entities import field_of
 from sinks.mapping.model import Kind
-from state import audit, work
+from state import audit, links, work
 from state.changes import Absent, PageId, Reason
 from state.database import Pool
-from state.links import Link, PageState
+from state.links import BACK, Link, PageState
 
 SHARED_LOOK_LASTS_S: Final = 60.0
 """A burst takes as long as Notion's window makes it, and what is edited meanwhile is found by the next look."""
@@ -123,10 +123,15 @@ class Meeting:
         return replace(now, left=left) if left.update is not None else None
 
     async def _tombstone(self, now: Situation, page: Page) -> None:
-        """The row is gone, and somebody took its page out of the trash: it is theirs, and the audit log says so."""
+        """The row is gone, and somebody took its page out of the trash: it is theirs. The audit log says so, once."""
+        assert now.link is not None
+        known = now.link.unlinked_because == BACK
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
-            if not page.in_trash:
+            if known is page.in_trash:
+                because = None if page.in_trash else BACK
+                await links.set_state(conn, now.entity.table, now.claim.system_id, PageState.TRASHED, because)
+            if not page.in_trash and not known:
                 await audit.append(conn, audit.Entry(NO_ROW, now.claim.key, now.participant_id, page.page_id))
             await work.finish(conn, [now.claim])
 
@@ -154,7 +159,7 @@ def _only_pushes(now: Situation, found: Merged, page: Page, facts: Facts) -> boo
     return (
         bool(found.push)
         and found.base == dict(link.base)
-        and not (found.pull or found.refused or found.unshowable or found.frozen or found.closed)
+        and not (found.pull or found.refused or found.left_as_is or found.frozen or found.closed)
         and not (link.refused or link.pushing or now.waiting)
         and link.state == PageState.LIVE
         and not (link.written and crossing.crossed(link.written, facts.edits, facts.property_ids, page))

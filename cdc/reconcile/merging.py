@@ -84,7 +84,7 @@ class Merged:
     push: dict[str, Json] = field(default_factory=dict)
     pull: dict[str, Pulled] = field(default_factory=dict)
     refused: dict[str, Refusal] = field(default_factory=dict)
-    unshowable: dict[str, Refusal] = field(default_factory=dict)    # nothing can be put back, so it stays as it is
+    left_as_is: dict[str, Refusal] = field(default_factory=dict)    # not taken, and nothing can be put back
     decided: dict[str, Clash] = field(default_factory=dict)         # the strategy chose
     frozen: dict[str, Clash] = field(default_factory=dict)          # a person has to
     closed: dict[str, Literal["converged", "resolved"]] = field(default_factory=dict)
@@ -102,6 +102,8 @@ def merge(
     _hold_rules(entity, row, base, rules, merged)
     if rules.direction == "from_notion":
         merged.push.clear()
+        # nothing is put back where nothing is written, but what was not taken is on record
+        merged.left_as_is |= merged.refused
         merged.refused.clear()
     return merged
 
@@ -168,7 +170,7 @@ class _Merge:
             and not isinstance(theirs, Absent | Unknown) and known is not None and known.got != theirs
         ):
             reason = self.ours.left_out[declared.key]
-            self.merged.unshowable[declared.key] = Refusal(
+            self.merged.left_as_is[declared.key] = Refusal(
                 theirs, f"{declared.name} can't be changed here while MapAble's own value can't be shown. {reason}"
             )
 

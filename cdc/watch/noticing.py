@@ -12,7 +12,7 @@ from sinks.mapping.model import Entity
 from state import looks, strays, work
 from state.changes import Key, PageId, Priority, Reason
 from state.database import Connection
-from state.links import PageState
+from state.links import BACK, PageState
 from state.looks import Linked
 
 
@@ -54,6 +54,8 @@ def key_of_link(link: Linked) -> Key:
 
 
 def _as_it_should_be(entity: Entity, link: Linked, page: Page) -> bool:
+    if link.state == PageState.TRASHED and link.because == BACK:
+        return True    # a person's by now, and that was written down
     # a page that is here again, or that lives among another entity's, is looked at whatever it shows
     return (
         link.state == PageState.LIVE

@@ -30,6 +30,9 @@ READ_ATTEMPTS: Final = 6
 Observer = Callable[[str, str, float], None]
 """Called with (operation, outcome, seconds) for every request."""
 
+Assured = Callable[[], Awaitable[None]]
+"""Returns once it is sure that it is us who may write."""
+
 _backoff = wait_random_exponential(multiplier=0.5, max=30)
 log = structlog.get_logger(__name__)
 
@@ -52,12 +55,12 @@ class NotionClient:
         pacer: Pacer,
         timeout_s: float = REQUEST_TIMEOUT_S,
         observer: Observer | None = None,
-        assured: Callable[[], Awaitable[None]] | None = None,
+        assured: Assured | None = None,
     ) -> None:
         self.pacer = pacer
         self._observer = observer
-        self._assured = assured    # returns once it is sure that it is us who may write
         self._client = AsyncClient(
+            client=httpx.AsyncClient(event_hooks={"request": [_asking(assured)]}) if assured is not None else None,
             auth=token, base_url=base_url, notion_version=NOTION_VERSION, timeout_ms=int(timeout_s * 1000), retry=False,
             # its own logger writes Notion's messages to stderr, and a refusal may quote the value that it refuses
             logger=logging.Logger("notion_client"), log_level=logging.CRITICAL + 1,
@@ -82,8 +85,6 @@ class NotionClient:
         lacking: Callable[[str], SyncError] = lacks_content,
     ) -> dict[str, Any]:
         """Send one request, once. The caller holds a turn. Raises our own errors only; see `classify` for `lacking`."""
-        if self._assured is not None and _writes(method, path):
-            await self._assured()
         started_s = time.monotonic()
         operation = _operation(method, path)
         try:
@@ -174,8 +175,18 @@ class NotionClient:
             self._observer(operation, outcome, time.monotonic() - started_s)
 
 
-def _writes(method: str, path: str) -> bool:
-    return method != "GET" and not path.endswith("/query")
+def _asking(assured: Assured) -> Callable[[httpx.Request], Awaitable[None]]:
+    """Have each write assured at the last moment: a process may be paused while it waits for a connection."""
+
+    async def trace(event: str, _: Mapping[str, Any]) -> None:
+        if event.endswith("send_request_headers.started"):
+            await assured()
+
+    async def ask(request: httpx.Request) -> None:
+        if request.method != "GET" and not request.url.path.endswith("/query"):
+            request.extensions = {**request.extensions, "trace": trace}
+
+    return ask
 
 
 def _operation(method: str, path: str) -> str:

@@ -9,15 +9,10 @@ import os
 import sys
 from pathlib import Path
 
-import psycopg
-
 from deploy.local.postgres import temporary
 from deploy.local.server import PrivateServer
 from tests.chaos.report import line_of, summary_of
-from tests.chaos.run import FULL, Profile, Report, play
-
-SCHEMA = Path(__file__).resolve().parents[2] / "deploy" / "local" / "demo" / "schema.sql"
-TEMPLATE = "chaos_template"
+from tests.chaos.run import FULL, Profile, Report, play, prepare
 
 
 def seeds_of(text: str) -> list[int]:
@@ -32,7 +27,7 @@ def seeds_of(text: str) -> list[int]:
 async def _runs(server: PrivateServer, seeds: list[int], profile: Profile, logs: Path | None) -> list[Report]:
     reports = []
     for seed in seeds:
-        report = await play(seed, server, TEMPLATE, profile)
+        report = await play(seed, server, profile)
         reports.append(report)
         _say(line_of(report))
         for finding in report.findings:
@@ -71,9 +66,7 @@ def main() -> int:
     server = temporary()
     server.start()
     try:
-        server.create_database(TEMPLATE)
-        with psycopg.connect(server.dsn(TEMPLATE)) as conn:
-            conn.execute(SCHEMA.read_bytes())
+        prepare(server)
         profile = Profile(given.operations, given.kills, given.faults)
         reports = asyncio.run(_runs(server, given.seeds, profile, given.logs))
     finally:

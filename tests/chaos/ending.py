@@ -27,6 +27,7 @@ select "entityType" as tab, "systemId" as id, page_id, field, mapable, notion, s
 FORMER: Final = """select id, name, email from "User" where role <> 'PARTICIPANT'"""
 POINTS_AT: Final = 'select id, "participantId" as target from "{}"'
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+HELD: Final = "select entity, system_id from notion_sync.deletion where state = 'held'"
 ANONYMOUS: Final = """select id from "Complaint" where source = 'ANONYMOUS'"""
 
 
@@ -70,6 +71,7 @@ class Ending:
     conflicts: Sequence[Mapping[str, Any]]
     parked: Sequence[Mapping[str, Any]]
     work: int
+    held: frozenset[tuple[str, str]]    # deletes that wait for a person
     requests: Sequence[Request]
     log: Sequence[str]
     disruptions_s: Sequence[float]     # when a process was killed or its connections were lost
@@ -150,6 +152,7 @@ async def ending_of(
         audit=await scene.rows(AUDIT), conflicts=await scene.rows(CONFLICTS),
         parked=await scene.rows("select entity, system_id, reason, message from notion_sync.parked"),
         work=int(await scene.value("select count(*) from notion_sync.work")),
+        held=frozenset((row["entity"], row["system_id"]) for row in await scene.rows(HELD)),
         requests=tuple(scene.sandbox.requests), log=log, disruptions_s=disruptions_s, wrong=wrong,
         members=frozenset(row["id"] for row in members), ahead_s=time.time() - time.monotonic(), confirmed=confirmed,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,10 +15,12 @@ from deploy.sandbox.faults import Fault as Script
 from deploy.sandbox.requestlog import Request
 from deploy.sandbox.server import Sandbox
 from deploy.sandbox.switches import Switches
+from tests.chaos.running import Running
 from tests.chaos.samples import Samples
 from tests.chaos.wire import Wire
 
 STATUSES: Final = ("409", "429", "500", "502", "503", "504", "529")
+WHEN: Final = ("before", "after")
 SILENT: Final = ("timeout", "reset", "slow", "malformed")
 WINDOWS: Final[dict[str, dict[str, Any]]] = {
     "stale queries": {"query_lag_s": 0.9},
@@ -29,6 +32,7 @@ WINDOWS: Final[dict[str, dict[str, Any]]] = {
     "slow Notion": {"latency_s": 0.15},
     "conflicting writes": {"conflict_on_concurrent_writes": True},
 }
+FROZEN: Final = "frozen and taken over"
 DATABASE: Final = (
     "backends terminated", "stream terminated", "wire cut", "stream cut", "others cut", "restart fast",
     "restart immediate", "rows locked",
@@ -37,6 +41,9 @@ PATHS: Final = {"POST": "/v1/pages", "PATCH": "/v1/pages/.*", "GET": "/v1/pages/
 TERMINATE: Final = """
 select pg_terminate_backend(pid) from pg_stat_activity
 where application_name like 'mapable-cdc%%' or backend_type = 'walsender' and datname = current_database()
+"""
+TERMINATE_LOCK: Final = """
+select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mapable-cdc lock'
 """
 TERMINATE_STREAM: Final = """
 select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'walsender' and datname = current_database()
@@ -72,14 +79,18 @@ class Faults:
     wire: Wire
     dsn: str = field(repr=False)
     server: PrivateServer | None    # one that may be restarted
+    running: Running
     restarts_s: list[float] = field(default_factory=list)
 
-    def plan(self, some: Samples, number: int) -> list[str]:
-        """Choose the faults of a run: of every family some."""
+    def plan(self, some: Samples, number: int, among: Sequence[str]) -> list[str]:
+        """Choose the faults of a run: of every family some, or only `among` these."""
+        if among:
+            return [some.pick(among) for _ in range(number)]
         families = [
-            [f"{kind} {when}" for kind in (*STATUSES, *SILENT) for when in ("before", "after")],
+            # who is over the limit is turned away at the door
+            [f"{kind} {when}" for kind in (*STATUSES, *SILENT) for when in WHEN if (kind, when) != ("429", "after")],
             list(WINDOWS),
-            [name for name in DATABASE if self.server is not None or "restart" not in name],
+            [name for name in (*DATABASE, FROZEN) if self.server is not None or "restart" not in name],
         ]
         return [some.pick(families[(0, 1, 2, 0)[index % 4]]) for index in range(number)]
 
@@ -87,6 +98,8 @@ class Faults:
         """Let it go wrong."""
         if name in WINDOWS:
             return self._window(name, some)
+        if name == FROZEN:
+            return await self._freeze(name)
         if name in DATABASE:
             return await self._database(name, some)
         return self._answer(name, some)
@@ -115,8 +128,8 @@ class Faults:
             self._set_back(changes)
 
     def _answer(self, name: str, some: Samples) -> Fault:
-        kind, _, when = name.partition(" ")
-        target = some.pick(tuple(PATHS))
+        kind, when, *given = name.split(" ")
+        target = given[0] if given else some.pick(tuple(PATHS))
         script = self.sandbox.faults.script(
             kind=kind, when=when, path_pattern=PATHS[target], method="POST" if target == "query" else target,
             times=1 + int(some.rng.random() * 3), with_committed_id=some.rng.random() < 0.5, delay_s=0.7,
@@ -138,8 +151,7 @@ class Faults:
     async def _database(self, name: str, some: Samples) -> Fault:
         match name:
             case "backends terminated" | "stream terminated":
-                async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as conn:
-                    await conn.execute((TERMINATE if name.startswith("back") else TERMINATE_STREAM).encode())
+                await self._execute(TERMINATE if name.startswith("back") else TERMINATE_STREAM)
             case "wire cut" | "stream cut" | "others cut":
                 self.wire.cut(streams=None if name == "wire cut" else name == "stream cut")
             case "restart fast" | "restart immediate":
@@ -150,6 +162,29 @@ class Faults:
             case "rows locked":
                 return await self._lock(name, some)
         return Fault(name, 0, _nothing, struck_times=1)
+
+    async def _freeze(self, name: str) -> Fault:
+        """Freeze the process, let another one take over, and thaw the first: for a moment there are two."""
+        if not self.running.up:
+            return Fault(name, 0, _nothing)
+        await self.running.freeze()
+        await self._execute(TERMINATE_LOCK)
+
+        async def end() -> None:
+            self.running.thaw()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2.0):
+                    for _ in range(40):
+                        await self.sandbox.next_move()
+            await self.running.dismiss()
+            # back to the port that webhooks go to
+            await self.running.restart()
+
+        return Fault(name, 15, end, struck_times=1)
+
+    async def _execute(self, query: str) -> None:
+        async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as conn:
+            await conn.execute(query.encode())
 
     async def _lock(self, name: str, some: Samples) -> Fault:
         """Hold the rows of a table, as an application that thinks for a while does."""

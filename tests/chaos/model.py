@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from deploy.sandbox.requestlog import Request
 from tests.chaos.ending import Ending, Link, Record
-from tests.chaos.fields import BY_NAME, TABLES, Prop, Table, column_plain, plain
+from tests.chaos.fields import BY_ENTITY, BY_NAME, TABLES, Prop, Table, column_plain, plain
 from tests.chaos.samples import TAG
 from tests.chaos.witness import APP, SERVICE, PageChange, RowChange
 
@@ -36,7 +36,10 @@ def judge(end: Ending) -> Verdict:
     """Return everything that is not as it must be."""
     verdict = Verdict()
     record = end.record()
-    for rule in (rows_have_their_pages, pages_without_rows, no_page_twice, nothing_undone, nothing_told):
+    for rule in (
+        rows_have_their_pages, pages_without_rows, no_page_twice, nothing_made_twice, conflicts_of_two_sides,
+        nothing_undone, nothing_told,
+    ):
         verdict.findings += rule(end)
     verdict.findings += [*rows_changed_for_a_reason(end, record), *end.pages.strange]
     _overwritten(end, record, verdict)
@@ -44,11 +47,25 @@ def judge(end: Ending) -> Verdict:
     return verdict
 
 
+def judge_unswept(end: Ending) -> list[str]:
+    """Return what is not as it must be before every page is compared: what MapAble did is there by itself."""
+    gone = (
+        f"{link.table.name} {link.system_id}: the row is gone, its page {link.page_id} is not"
+        for link in end.links
+        if link.state == "live" and (link.table.entity, link.system_id) not in end.held
+        and link.page_id in end.pages.live(link.table) and link.system_id not in end.expected[link.table.database]
+    )
+    return [f"before the sweep: {finding}" for finding in (*rows_have_their_pages(end, swept=False), *gone)]
+
+
 # Both sides are equal
 
 
-def rows_have_their_pages(end: Ending) -> Iterator[str]:
-    """Every row that is due a page has one that shows what the row says."""
+def rows_have_their_pages(end: Ending, *, swept: bool = True) -> Iterator[str]:
+    """Every row that is due a page has one that shows what the row says.
+
+    Not `swept`: that a page is gone, or back, may not be known yet, since polls see neither.
+    """
     parked = {(item["entity"], item["system_id"]) for item in end.parked}
     for table in TABLES:
         live = end.pages.live(table)
@@ -62,12 +79,15 @@ def rows_have_their_pages(end: Ending) -> Iterator[str]:
                     yield f"{table.name} {system_id} has no page"
             elif link.state == "live":
                 if link.page_id not in live:
+                    if not swept:
+                        continue
                     yield f"{table.name} {system_id}: its page is not there, and nobody noticed"
                 else:
                     yield from _shows(end, table, system_id, wanted, link, live[link.page_id])
             elif link.state == "unlinked":
                 if link.page_id in live:
-                    yield f"{table.name} {system_id}: its page is back, and it is still unlinked"
+                    if swept:
+                        yield f"{table.name} {system_id}: its page is back, and it is still unlinked"
                 elif not _taken_by_a_person(end, link.page_id):
                     yield f"{table.name} {system_id} is unlinked, but nobody took its page away"
             elif due:
@@ -128,6 +148,7 @@ def _taken_by_a_person(end: Ending, page_id: str) -> bool:
 def pages_without_rows(end: Ending) -> Iterator[str]:
     """A page of ours whose row is gone is in the trash, unless a person took it out again."""
     linked = {link.page_id for link in end.links if link.state == "live"}
+    undecided = {(item["entity"], item["system_id"]) for item in end.parked}
     for table in TABLES:
         rows = end.expected[table.database]
         for page_id, shown in end.pages.live(table).items():
@@ -138,7 +159,10 @@ def pages_without_rows(end: Ending) -> Iterator[str]:
                 continue
             if shown["System ID"] not in rows and not _flagged(end, page_id):
                 yield f"{table.name} {shown['System ID']}: the row is gone, its page {page_id} is not"
-            elif page_id not in linked and shown["System ID"] in rows and not _edited_by_people(end, page_id):
+            elif (
+                page_id not in linked and shown["System ID"] in rows
+                and (table.entity, shown["System ID"]) not in undecided and _edited_by_people(end, page_id)
+            ):
                 yield f"{table.name} {shown['System ID']}: page {page_id} is ours, and no row's"
 
 
@@ -166,9 +190,44 @@ def no_page_twice(end: Ending) -> Iterator[str]:
                 yield f"{change.table}: one page became two rows, {texts[told]} and {change.system_id}"
 
 
+def nothing_made_twice(end: Ending) -> Iterator[str]:
+    """The bot makes no page for a row that has one, not even one that is cleared away later."""
+    ids: dict[str, tuple[str, str]] = {}
+    ours: set[str] = set()
+    for one in end.pages.changes:
+        if one.made and one.by == "bot":
+            ours.add(one.page_id)
+        if one.prop is None and one.new:
+            ids.pop(one.page_id, None)
+        elif one.prop is None and (page := end.pages.page(one.page_id)) is not None and not one.made:
+            ids[one.page_id] = (one.table.name, str(end.pages.shown(page).get("System ID")))
+        elif one.prop == "System ID":
+            key = (one.table.name, str(one.new))
+            if one.made and one.by == "bot" and key in {ids[page_id] for page_id in ids.keys() & ours}:
+                yield f"{one.table.name} {one.new}: page {one.page_id} was made beside another one of ours"
+            ids[one.page_id] = key
+
+
+def conflicts_of_two_sides(end: Ending) -> Iterator[str]:
+    """Of the two values of a conflict one was typed by a person, the other one is MapAble's."""
+    for line in end.audit:
+        if line["action"] not in ("conflict.decided", "conflict.opened") or line["entity"] not in BY_ENTITY:
+            continue
+        table = BY_ENTITY[line["entity"]]
+        for prop in table.props:
+            if prop.key in line["properties"] and not any(
+                one.page_id == line["page_id"] and one.prop == prop.name and one.by != "bot"
+                and plain(prop.kind, one.new) == plain(prop.kind, line["detail"]["notion"])
+                for one in end.pages.changes
+            ):
+                yield (
+                    f"{table.name} {line['system_id']}: a conflict about {prop.name} on page {line['page_id']} with"
+                    f" {line['detail']['notion']!r}, which nobody typed"
+                )
+
+
 def _made_by_bot(end: Ending, page_id: str) -> bool:
-    page = end.pages.page(page_id)
-    return page is not None and page["created_by"] == end.pages.sandbox.state.bot_id
+    return any(one.page_id == page_id and one.made and one.by == "bot" for one in end.pages.changes)
 
 
 def _flagged(end: Ending, page_id: str) -> bool:

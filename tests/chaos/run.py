@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -20,9 +21,9 @@ from deploy.sandbox.server import Sandbox
 from tests.chaos import menu
 from tests.chaos.application import Application, Skipped
 from tests.chaos.coordinators import Coordinators
-from tests.chaos.ending import ending_of
-from tests.chaos.faults import KILLS, Fault, Faults
-from tests.chaos.model import judge
+from tests.chaos.ending import Ending, ending_of
+from tests.chaos.faults import FROZEN, KILLS, Fault, Faults
+from tests.chaos.model import judge, judge_unswept
 from tests.chaos.running import Running
 from tests.chaos.samples import Samples
 from tests.chaos.story import stories
@@ -33,6 +34,8 @@ from tests.system.scene import CONFIRMED, NOTHING_LEFT, Scene
 from tests.system.service import command, environment
 from tests.system.waiting import Connection, until
 
+SCHEMA: Final = Path(__file__).resolve().parents[2] / "deploy" / "local" / "demo" / "schema.sql"
+TEMPLATE: Final = "chaos_template"
 QUIET_S: Final = 100.0
 STRATEGIES: Final = ("last-write-wins",) * 4 + ("timestamp-based", "manual-review")
 WHO: Final = "select set_config('chaos.who', 'app', false), set_config('lock_timeout', '1s', false)"
@@ -41,6 +44,7 @@ select coalesce(max(pg_current_wal_lsn() - restart_lsn), 0)::bigint
 from pg_replication_slots where database = current_database()
 """
 LEFT: Final = "select entity, system_id, reasons, attempts, due_at - now() from notion_sync.work limit 9"
+UNDECIDED: Final = "select page_id from notion_sync.conflict where status in ('open', 'deciding')"
 HELD: Final = "select count(*) from notion_sync.deletion where state = 'held'"
 
 
@@ -73,24 +77,36 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How much happens in a run."""
+    """How much happens in a run, and which of it: by default of everything some."""
 
     operations: int = 300
     kills: int = 3
     faults: int = 12
+    moments: tuple[str, ...] = KILLS
+    among: tuple[str, ...] = ()
 
 
 FULL: Final = Profile()
 
 
-async def play(seed: int, server: PostgresServer, template: str, profile: Profile) -> Report:
-    """Do one run and return what became of it."""
+def prepare(server: PostgresServer) -> None:
+    """Make the database that every run begins with a copy of."""
+    server.create_database(TEMPLATE)
+    with psycopg.connect(server.dsn(TEMPLATE)) as conn:
+        conn.execute(SCHEMA.read_bytes())
+
+
+async def play(seed: int, server: PostgresServer, profile: Profile, packages: Path | None = None) -> Report:
+    """Do one run on a server that is prepared, and that may be restarted; return what became of it.
+
+    `packages`: where the program is, if it is another one than this clone's.
+    """
     name = f"chaos_{secrets.token_hex(6)}"
-    server.create_database(name, template)
+    server.create_database(name, TEMPLATE)
     began_s = time.monotonic()
     try:
         async with AsyncExitStack() as stack:
-            run = await _staged(stack, seed, server, name)
+            run = await _staged(stack, seed, server, name, packages)
             await run.play(profile)
             run.report.took_s = time.monotonic() - began_s
             return run.report
@@ -98,7 +114,9 @@ async def play(seed: int, server: PostgresServer, template: str, profile: Profil
         server.drop_database(name)
 
 
-async def _staged(stack: AsyncExitStack, seed: int, server: PostgresServer, name: str) -> _Run:
+async def _staged(
+    stack: AsyncExitStack, seed: int, server: PostgresServer, name: str, packages: Path | None
+) -> _Run:
     """Set up a database, a Notion and a service between them that has made every page."""
     dsn = server.dsn(name)
     sandbox = await stack.enter_async_context(Sandbox(token="ntn_test", rate_limit=0, seed=seed))
@@ -114,6 +132,8 @@ async def _staged(stack: AsyncExitStack, seed: int, server: PostgresServer, name
         NOTION_CREATE_LOOKUP_SECONDS="2", NOTION_REQUEST_TIMEOUT_SECONDS="2",
         NOTION_CREATE_ROWS="incident,complaint,risk",
     )
+    if packages is not None:
+        env["PYTHONPATH"] = str(packages)
     pages = Pages(sandbox)
 
     async def connect() -> Connection:
@@ -130,7 +150,7 @@ async def _staged(stack: AsyncExitStack, seed: int, server: PostgresServer, name
     running = Running(env, pages)
     stack.push_async_callback(application.close)
     stack.push_async_callback(running.stop)
-    faults = Faults(sandbox, wire, dsn, server if isinstance(server, PrivateServer) else None)
+    faults = Faults(sandbox, wire, dsn, server if isinstance(server, PrivateServer) else None, running)
     run = _Run(
         seed, dsn, env, sandbox, pages, application, Coordinators(pages, application), running, faults,
         Report(seed, strategy),
@@ -160,9 +180,10 @@ class _Run:
         """Let it all happen, bring it to rest, and judge."""
         plan = Samples(random.Random(f"{self.seed}/plan"), f"{self.seed}p")
         faults = dict(zip(
-            _moments(plan, profile.operations, profile.faults), self.faults.plan(plan, profile.faults), strict=True
+            _moments(plan, profile.operations, profile.faults), self.faults.plan(plan, profile.faults, profile.among),
+            strict=True,
         ))
-        kills = {moment: plan.pick(KILLS) for moment in _moments(plan, profile.operations, profile.kills)}
+        kills = {moment: plan.pick(profile.moments) for moment in _moments(plan, profile.operations, profile.kills)}
         self.running.recoveries_s.clear()
         done = turn = 0
         while done < profile.operations and turn < 3 * profile.operations:
@@ -224,7 +245,7 @@ class _Run:
             return 0
         except psycopg.errors.LockNotAvailable:
             self.report.failed += 1
-            if "rows locked" not in wrong:
+            if not wrong & {"rows locked", FROZEN}:
                 self.report.findings.append(f"the application had to wait for a lock ({name})")
         except (psycopg.OperationalError, psycopg.errors.IntegrityError):
             self.report.failed += 1
@@ -259,6 +280,10 @@ class _Run:
         began_s = time.monotonic()
         await self.quiet()
         self.report.quiet_s = time.monotonic() - began_s
+        # an edit that no webhook told of is found by the next poll
+        await self._polled()
+        await self.quiet()
+        self.report.findings += judge_unswept(await self._ending())
         if await self._held():
             await command(self.env, "deletes", "approve", "--all")
         await command(self.env, "sweep")
@@ -267,15 +292,23 @@ class _Run:
 
     async def _idle(self) -> None:
         """Watch it for two polls: once at rest it asks for nothing else, and marks nothing."""
-        before = self.sandbox.count("POST", ".*/query")
-        others = len(self.sandbox.requests) - before
-        await self.sandbox.wait_for(lambda: self.sandbox.count("POST", ".*/query") >= before + 14, 20)
-        spent = len(self.sandbox.requests) - self.sandbox.count("POST", ".*/query") - others
-        # schemas are looked at now and then
-        asked = [f"{one.method} {one.path}" for one in tuple(self.sandbox.requests)[-60:] if "/pages" in one.path]
-        if spent > 14:
-            self.report.findings.append(f"{spent} requests although nothing happens: {asked[-3:]}")
+        conn = await self.application.connection()
+        # what a person has to decide is looked at as long as it was edited lately
+        frozen = {row[0] for row in await (await conn.execute(UNDECIDED.encode())).fetchall()}
+        before = len(self.sandbox.requests)
+        await self._polled()
+        asked = [
+            f"{one.method} {one.path}" for one in tuple(self.sandbox.requests)[before:]
+            if one.path.startswith("/v1/pages/") and one.path.removeprefix("/v1/pages/") not in frozen
+        ]
+        if asked:
+            self.report.findings.append(f"{len(asked)} requests although nothing happens: {asked[-3:]}")
         await self.quiet()
+
+    async def _polled(self) -> None:
+        """Return after two more polls of every database: the second began after now."""
+        polls = self.sandbox.count("POST", ".*/query")
+        await self.sandbox.wait_for(lambda: self.sandbox.count("POST", ".*/query") >= polls + 14, 30)
 
     async def _held(self) -> int:
         conn = await self.application.connection()
@@ -302,14 +335,17 @@ class _Run:
             left = await (await db.execute(LEFT.encode())).fetchall()
             self.report.findings.append(f"not quiet after {QUIET_S:.0f} s: {left}")
 
-    async def _judge(self) -> None:
+    async def _ending(self) -> Ending:
         db = await self.application.connection()
         scene = Scene(self.dsn, db, self.sandbox, self.env, self.running.service)
-        self.running.check()
-        end = await ending_of(
+        return await ending_of(
             scene, self.pages, log=self.running.lines, disruptions_s=self.running.disruptions_s,
             wrong=frozenset(self.coordinators.wrong), confirmed=True,
         )
+
+    async def _judge(self) -> None:
+        self.running.check()
+        end = await self._ending()
         verdict = judge(end)
         report = self.report
         report.findings += verdict.findings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Mapping
 
@@ -16,6 +17,7 @@ class Running:
         self._env = env
         self._pages = pages
         self._service: Service | None = None
+        self._frozen: Service | None = None
         self._before: list[str] = []
         self.kills = 0
         self.recoveries_s: list[float] = []
@@ -36,35 +38,58 @@ class Running:
         """All that was ever said on stderr."""
         return [*self._before, *(self._service.lines if self._service is not None else ())]
 
-    async def start(self) -> None:
+    async def start(self, **settings: str) -> None:
         """Start it, unless it runs; measures how long it takes until it next changes a page."""
         if self._service is not None:
             return
-        self._service = Service(self._env)
+        self._service = Service({**self._env, **settings})
         await self._service.__aenter__()
         began_s = time.monotonic()
 
         def back() -> None:
-            self._pages.on_bot.remove(back)
+            self._pages.on_bot.clear()
             self.recoveries_s.append(time.monotonic() - began_s)
 
-        self._pages.on_bot.append(back)
+        self._pages.on_bot[:] = [back]
 
     def kill(self) -> None:
         """kill -9, at once; `bury` afterwards."""
         self.disruptions_s.append(time.monotonic())
+        self.check()
         if self._service is not None and self._service.process.returncode is None:
             self._service.kill()
             self.kills += 1
 
     async def bury(self) -> None:
-        """Wait for its end and keep what it said."""
+        """Wait for its end, which was ours to bring about, and keep what it said."""
         if self._service is None:
             return
-        self.check()
         service, self._service = self._service, None
         await service.__aexit__(None, None, None)
         self._before += service.lines
+
+    async def freeze(self) -> None:
+        """Stop it in its tracks (SIGSTOP) and start another one in its place; the caller takes its lock away."""
+        assert self._service is not None
+        self.disruptions_s.append(time.monotonic())
+        self._frozen, self._service = self._service, None
+        self._frozen.process.send_signal(signal.SIGSTOP)
+        # the port is still the frozen one's
+        await self.start(HTTP_PORT="0")
+
+    def thaw(self) -> None:
+        """Let the frozen one go on: it does not know yet that another one has taken over."""
+        if self._frozen is not None:
+            self._frozen.process.send_signal(signal.SIGCONT)
+
+    async def dismiss(self) -> None:
+        """Kill the one that was frozen, whatever it did since."""
+        if self._frozen is not None:
+            frozen, self._frozen = self._frozen, None
+            self.disruptions_s.append(time.monotonic())
+            frozen.kill()
+            await frozen.__aexit__(None, None, None)
+            self._before += frozen.lines
 
     def check(self) -> None:
         """Note when it has ended without having been killed."""
@@ -72,8 +97,17 @@ class Running:
         if code is not None and code >= 0:
             self.ended_by_itself.append(code)
 
+    async def restart(self) -> None:
+        """Stop it politely and start it again."""
+        if self._service is not None:
+            self.check()
+            self.disruptions_s.append(time.monotonic())
+            await self.stop()
+            await self.start()
+
     async def stop(self) -> None:
         """Stop it politely."""
+        await self.dismiss()
         if self._service is not None and self._service.process.returncode is None:
             await self._service.stop()
         await self.bury()

@@ -25,7 +25,7 @@ ARGUMENTS = {
 VERBS = (
     ("run",), ("setup",), ("backfill",), ("status",), ("slot", "show"), ("slot", "drop"), ("conflicts", "list"),
     ("webhook", "await"), ("webhook", "show"), ("webhook", "reset"), ("deletes", "list"),
-    ("parked", "list"), ("doctor",), ("uninstall",), *ARGUMENTS,
+    ("parked", "list"), ("doctor",), ("uninstall",), ("verify",), *ARGUMENTS,
 )  # fmt: skip
 TELLING: Final = {("doctor",)}
 """To these a database that is down is a finding, not a failure."""

@@ -26,7 +26,7 @@ async def scene(scene_dsn: str) -> AsyncIterator[Scene]:
     """A service that decides no clash by itself, and puts nothing back while a test looks."""
     async with staged(
         scene_dsn, NOTION_CONFLICT_STRATEGY="manual-review", NOTION_REVERT_GRACE_SECONDS="600",
-        NOTION_POLL_SECONDS="0", NOTION_SYNC_RISKS="true",
+        NOTION_POLL_SECONDS="0", NOTION_SYNC_RISKS="true", NOTION_CREATE_LOOKUP_SECONDS="1",
     ) as scene:
         yield scene
 

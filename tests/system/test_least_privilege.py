@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +23,7 @@ from deploy.sql.role import insertable, readable, writable
 from sinks.mapping.entities import CREATABLE, ENTITIES
 from tests.system.conftest import copied
 from tests.system.scene import Scene, staged
+from tests.system.service import command
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,6 +41,10 @@ insert into "CarePlan" (id, "participantId", "workerId", "planName", goals, serv
     "updatedAt")
 values ('cp', 'w-user', 'w', 'Daily living', '[]', '[]', now(), now(), 'Active', now())
 """
+SECRET: Final = """
+insert into "User" (id, email, "passwordHash", "updatedAt") values ('s', 's@example.org', 'closed-to-selects', now())
+"""
+PEEK: Final = "select data from pg_logical_slot_peek_changes(%(slot)s, null, null)"
 RIGHTS: Final = """
 select c.relname, a.attname, r.name
 from pg_class c
@@ -145,6 +151,14 @@ async def test_a_field_that_the_file_leaves_closed_pauses_nothing_else(scene: Sc
     await scene.until(lambda: scene.shows("Participants", "p1", Email="p1@example.org"))
 
 
+async def test_doctor_misses_no_right(scene: Scene) -> None:
+    _, out, _ = await command(scene.env, "doctor", "--json")
+
+    told = json.loads(out)
+    assert told["errors"] == 0
+    assert not [finding for finding in told["findings"] if "grant " in json.dumps(finding).lower()]
+
+
 async def test_the_role_may_do_what_the_mapping_needs_and_no_more(scene: Scene, role: str) -> None:
     found = await (await scene.db.execute(RIGHTS.encode(), {"role": role})).fetchall()
 
@@ -167,6 +181,20 @@ async def test_a_column_that_is_not_mapped_cannot_be_selected(
     async with await psycopg.AsyncConnection.connect(role_dsn[1]) as conn:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await conn.execute(query)
+
+
+async def test_replication_reads_every_column_whatever_is_granted(role_dsn: tuple[str, str]) -> None:
+    """No promise, but what the README says plainly: no grant keeps a REPLICATION role from the log."""
+    slot = {"slot": f"thief_{secrets.token_hex(6)}"}
+    async with (
+        await psycopg.AsyncConnection.connect(role_dsn[0], autocommit=True) as db,
+        await psycopg.AsyncConnection.connect(role_dsn[1], autocommit=True) as thief,
+    ):
+        await thief.execute("select pg_create_logical_replication_slot(%(slot)s, 'wal2json', true)", slot)
+        await db.execute(SECRET)
+        changes = await (await thief.execute(PEEK, slot)).fetchall()
+
+    assert "closed-to-selects" in str(changes)
 
 
 async def test_no_other_schema_can_be_made(role_dsn: tuple[str, str]) -> None:

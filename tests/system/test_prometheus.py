@@ -32,6 +32,7 @@ RISK: Final = """
 insert into "Risk" (id, title, description, "riskLevel", category, "identifiedBy", "updatedAt")
 values ('r', 'Old title', '', 'LOW', 'Access', '', now())
 """
+LOOK: Final = "insert into notion_sync.setting values ('schema_due', 'true') on conflict (name) do nothing"
 COMPARISON: Final = re.compile(r"(?<![=!<>~])(==|!=|<=|>=|<|>)(?![=~])")
 READY_S: Final = 30.0
 TRY_S: Final = 0.25
@@ -82,6 +83,7 @@ async def happened(scene: Scene) -> None:
     scene.sandbox.people.edit(scene.page_id("Risks", "r"), {"Title": "New title"})
     await scene.until_true("""select title = 'New title' from "Risk" where id = 'r'""")
     scene.sandbox.people.remove_property("Risks", "Category")
+    await scene.run(LOOK)
     await scene.until_true("select exists (select from notion_sync.data_source where paused <> '{}')")
     status, _, _ = await scene.call("POST", "/api/notion/webhook", json={})
     assert status == 401

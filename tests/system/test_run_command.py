@@ -243,7 +243,8 @@ async def test_the_database_going_away_makes_it_unready_until_it_is_back_and_met
                 return (await ready(service))[0] == 503
 
             await until(sandbox, unready, 20)
-            assert "mapable_cdc_active" in (await get(service, "/metrics"))[1]
+            assert "mapable_cdc_active" in (text := (await get(service, "/metrics"))[1])
+            assert "mapable_cdc_database_up 0.0" in text
             assert (await get(service, "/healthz"))[0] == 200
 
             await asyncio.to_thread(private_postgres.start)
