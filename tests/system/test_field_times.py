@@ -12,7 +12,7 @@ values ('r', 'Ramp', '', 'LOW', 'Home', '', '2026-01-01')
 """
 TOLD: Final = """
 insert into notion_sync.inbox (event_id, happened_at, kind, entity_type, entity_id, authors, properties, attempt)
-select %(field)s, now() + %(ago)s::interval, 'page.properties_updated', 'page', %(page)s,
+select %(field)s, now() + %(from_now)s::interval, 'page.properties_updated', 'page', %(page)s,
     '[{"id": "ana", "type": "person"}]', array[properties ->> %(field)s], 1
 from notion_sync.data_source where entity = 'risk'
 """
@@ -24,7 +24,7 @@ async def test_each_field_has_its_own_winner_and_the_losers_are_kept(mapable_dsn
         await scene.settled()
         page = scene.page_id("Risks", "r")
         scene.sandbox.people.edit(page, {"Title": "Notion's", "Category": "Notion's"})
-        await told(scene, page, "title", "-1 hour")
+        await told(scene, page, "title", "0 seconds")
         await told(scene, page, "category", "1 hour")
 
         await scene.run("""update "Risk" set title = 'MapAble''s', category = 'MapAble''s' where id = 'r'""")
@@ -40,6 +40,6 @@ async def test_each_field_has_its_own_winner_and_the_losers_are_kept(mapable_dsn
         assert all((line["detail"]["mapable"], line["detail"]["notion"]) == ("MapAble's", "Notion's") for line in lines)
 
 
-async def told(scene: Scene, page: str, field: str, ago: str) -> None:
+async def told(scene: Scene, page: str, field: str, from_now: str) -> None:
     """Let a webhook have told when the property was edited."""
-    await scene.run(TOLD, page=page, field=field, ago=ago)
+    await scene.run(TOLD, page=page, field=field, from_now=from_now)
