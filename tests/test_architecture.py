@@ -20,7 +20,8 @@ PURE = (
     "state/arrays.py", "cdc/reconcile/plan.py", "cdc/dsn.py", "cdc/gathering.py", "cdc/watch/comparing.py",
     "cdc/watch/differing.py", "cdc/watch/verdicts.py",
     "cdc/reconcile/merging.py", "cdc/reconcile/strategy.py", "cdc/reconcile/crossing.py",
-    "cdc/replication/frames.py", "cdc/replication/pressure.py", "cdc/replication/wal2json.py", "sinks/notion/failures.py",
+    "cdc/replication/frames.py", "cdc/replication/pressure.py", "cdc/replication/wal2json.py",
+    "sinks/notion/failures.py",
     "sinks/notion/properties.py", "sinks/notion/ids.py", "sinks/notion/options.py", "sinks/notion/pages.py",
     "sinks/notion/completion.py", "sinks/notion/drift.py", *sorted(
         str(path.relative_to(ROOT)) for path in (ROOT / "sinks" / "mapping").glob("*.py")
