@@ -29,7 +29,7 @@ TRY_LOCK: Final[LiteralString] = "select pg_try_advisory_lock(hashtextextended('
 
 # A holder that falls silent, or whose host has vanished, loses its session and with it the lock
 LOSE_WHEN_SILENT: Final[LiteralString] = """
-select set_config('idle_session_timeout', '8s', false), set_config('tcp_keepalives_idle', '5', false),
+select set_config('idle_session_timeout', '10s', false), set_config('tcp_keepalives_idle', '5', false),
     set_config('tcp_keepalives_interval', '2', false), set_config('tcp_keepalives_count', '3', false),
     set_config('tcp_user_timeout', '10s', false)
 """
@@ -43,9 +43,11 @@ returning (select value ->> 'instance' from before)
 
 RESIGN: Final[LiteralString] = "delete from setting where name = 'leader' and value ->> 'instance' = %(me)s"
 
-# All of its sessions: those to the sidecar, to MapAble's tables and to the slot
+# All of its sessions: those to the sidecar, to MapAble's tables and to the slot. Of a killed process some may be in the
+# middle of a statement; one that waits for its next statement belongs to a process that lives
 END_SESSIONS: Final[LiteralString] = """
-select count(*) filter (where pg_terminate_backend(pid, %(wait_ms)s)), count(*)
+select count(*) filter (where pg_terminate_backend(pid, %(wait_ms)s)), count(*),
+    count(*) filter (where state like 'idle%%')
 from pg_stat_activity
 where application_name like 'mapable-cdc %%' and right(application_name, length(%(instance)s)) = %(instance)s
 """
@@ -193,7 +195,7 @@ class Leadership:
 
 
 async def _end_sessions(conn: Connection, instance: str) -> bool:
-    """End the sessions of a process, and return whether it had any: one that was killed has none."""
+    """End the sessions of a process, and return whether it was alive."""
     try:
         cursor = await conn.execute(END_SESSIONS, {"instance": instance, "wait_ms": int(END_S * 1000)})
     except psycopg.errors.InsufficientPrivilege:
@@ -204,4 +206,4 @@ async def _end_sessions(conn: Connection, instance: str) -> bool:
     if row is None or not row[1]:
         return False
     log.warning("predecessor.ended", sessions=row[1], ended=row[0])
-    return True
+    return bool(row[2])

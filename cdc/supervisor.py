@@ -33,6 +33,7 @@ from cdc.gathering import Gathering, tables
 from cdc.leadership import Leadership, LeadershipLost, LockConnection
 from cdc.operate import marker
 from cdc.operate.retention import Retention
+from cdc.operate.retrying import Retrying
 from cdc.reconcile.loop import Reconciler
 from cdc.replication import slot as slots
 from cdc.replication import wal2json
@@ -170,6 +171,7 @@ class Supervisor:
                     tasks.create_task(self._capture_forever(reconciler.wake), name="capture"),
                     tasks.create_task(self._mark_forever(reconciler.wake), name="marker"),
                     tasks.create_task(explaining_of(parts).run(), name="explaining"),
+                    tasks.create_task(Retrying(parts.pool).run(reconciler.wake), name="retry parked"),
                     tasks.create_task(polling.run(reconciler.wake), name="poll"),
                     tasks.create_task(sweeping.run(reconciler.wake), name="sweep"),
                     tasks.create_task(

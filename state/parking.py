@@ -1,4 +1,8 @@
-"""Parked work: keys that were set aside with a reason, until a person has them tried again or drops them."""
+"""Parked work: keys that were set aside with a reason, until they are tried again or a person drops them.
+
+Any mark has a key tried again. So does a cause that healed, and a day: whatever nobody told us of may have passed. The
+entry stays until the key is through.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from typing import Final, LiteralString
 
 from psycopg.rows import class_row
 
-from state.changes import Key
+from state import work
+from state.changes import Key, Priority, Reason
 from state.database import Connection
 from state.work import Parked
 
@@ -25,6 +30,17 @@ delete from parked p
 using unnest(%(entities)s::text[], %(ids)s::text[]) as k (entity, system_id)
 where p.entity = k.entity and p.system_id = k.system_id
 returning p.entity, p.system_id
+"""
+
+# What is in the queue is about to be tried anyway
+DUE: Final[LiteralString] = """
+select entity, system_id
+from parked p
+where (%(entity)s::text is null or entity = %(entity)s)
+  and parked_at <= clock_timestamp() - make_interval(secs => %(after_s)s)
+  and not exists (select from work w where w.entity = p.entity and w.system_id = p.system_id)
+order by parked_at, entity, system_id
+limit %(limit)s
 """
 
 # The row itself may be gone, and with it whom it was about; what was done with it before tells
@@ -52,6 +68,16 @@ async def remove(conn: Connection, items: Sequence[Parked]) -> tuple[Parked, ...
     cursor = await conn.execute(REMOVE, _columns(items))
     removed = {Key(row[0], row[1]) for row in await cursor.fetchall()}
     return tuple(item for item in items if Key(item.entity, item.system_id) in removed)
+
+
+async def try_again(
+    conn: Connection, *, entity: str | None = None, after_s: float = 0.0, limit: int | None = None
+) -> int:
+    """Mark, behind everything else, what was parked at least so long ago; return how much that is."""
+    cursor = await conn.execute(DUE, {"entity": entity, "after_s": after_s, "limit": limit})
+    keys: dict[Key, int | None] = {Key(row[0], row[1]): None for row in await cursor.fetchall()}
+    await work.mark(conn, keys, reason=Reason.OURS | Reason.THEIRS, priority=Priority.BACKFILL)
+    return len(keys)
 
 
 async def participants(conn: Connection, items: Sequence[Parked]) -> dict[Key, str | None]:

@@ -18,9 +18,10 @@ MAY_IMPORT = {
 PURE = (
     "state/merge.py", "state/threeway.py", "state/changes.py", "state/errors.py", "state/stamping.py",
     "state/arrays.py", "cdc/reconcile/plan.py", "cdc/dsn.py", "cdc/gathering.py", "cdc/watch/comparing.py",
-    "cdc/watch/verdicts.py", "cdc/operate/findings.py", "cdc/operate/doctor_needs.py",
+    "cdc/watch/verdicts.py", "cdc/operate/findings.py", "cdc/operate/doctor_needs.py", "cdc/watch/differing.py",
     "cdc/reconcile/merging.py", "cdc/reconcile/strategy.py", "cdc/reconcile/crossing.py",
-    "cdc/replication/frames.py", "cdc/replication/wal2json.py", "sinks/notion/failures.py",
+    "cdc/replication/frames.py", "cdc/replication/pressure.py", "cdc/replication/wal2json.py",
+    "sinks/notion/failures.py",
     "sinks/notion/properties.py", "sinks/notion/ids.py", "sinks/notion/options.py", "sinks/notion/pages.py",
     "sinks/notion/completion.py", "sinks/notion/drift.py", *sorted(
         str(path.relative_to(ROOT)) for path in (ROOT / "sinks" / "mapping").glob("*.py")

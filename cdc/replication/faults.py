@@ -6,6 +6,7 @@ error of Python carries the bytes it failed on, which are a whole row.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import psycopg
@@ -95,7 +96,10 @@ def from_server(error: psycopg.Error, what: str) -> SyncError:
     """Return our error for one with which the server answered a replication command."""
     state = error.sqlstate
     if state == "55006":
-        return SlotBusy(f"{what}: the slot is in use by another connection")
+        # the words differ by language, the number of the server's process does not
+        reader = re.search(r"\d+$", (error.diag.message_primary or "").rstrip(".)"))
+        who = f" (server process {reader[0]})" if reader is not None else ""
+        return SlotBusy(f"{what}: the slot is in use by another connection{who}")
     if state == "42704":
         return SlotMissing(f"{what}: there is no such slot")
     if state == "42710":

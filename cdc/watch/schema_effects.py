@@ -24,7 +24,7 @@ from sinks.notion.completion import Schema
 from sinks.notion.drift import Drift
 from sinks.notion.schemas import Schemas
 from sinks.notion.sink import NotionSink
-from state import audit, marking, schemas, work
+from state import audit, marking, parking, schemas, work
 from state import settings as facts
 from state.changes import Key, PageId, Priority, Reason
 from state.database import Connection, Pool
@@ -80,6 +80,8 @@ class SchemaEffects:
                 news = await schemas.set_unavailable(conn, entity.name, reason)
                 if news:
                     await audit.append(conn, audit.Entry(action, Key(entity.name, ""), detail=detail))
+                if news and reason is None:
+                    await _try_again(conn, entity)
             if news:
                 await self._refresh()
 
@@ -182,6 +184,7 @@ class SchemaEffects:
             await self._agree(conn, entity, one)
         if seen:
             await marking.start(conn, [entity.name])
+        await _try_again(conn, entity)
         for key, labels in found.drift.gone.items():
             emptied = await schemas.agree_on_nothing(conn, entity.table, key, labels)
             keys: dict[Key, int | None] = {Key(entity.name, system_id): None for system_id in emptied}
@@ -215,6 +218,13 @@ class SchemaEffects:
                 self.moved_s[name] = _now_s()
         self._sink.refresh(sources)
         return sources
+
+
+async def _try_again(conn: Connection, entity: Entity) -> None:
+    """What was set aside may have been for what people have just mended."""
+    marked = await parking.try_again(conn, entity=entity.name)
+    if marked:
+        log.info("parked.tried_again", entity=entity.name, keys=marked)
 
 
 async def _note(conn: Connection, entity: Entity, action: str, key: str, detail: Mapping[str, object]) -> None:

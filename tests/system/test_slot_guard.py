@@ -177,7 +177,7 @@ async def test_a_slot_that_is_read_by_somebody_else_is_waited_for(plant: Plant) 
 
             async def told() -> bool:
                 status, body = await ready(service)
-                return status == 503 and "in use by another connection" in body.get("problem", "")
+                return status == 503 and "in use by another connection (server process " in body.get("problem", "")
 
             await plant.until(told)
             plant.sandbox.clear_requests()

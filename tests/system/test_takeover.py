@@ -145,7 +145,7 @@ async def test_a_process_that_is_paused_past_its_lock_writes_nothing_when_it_wak
         old.process.send_signal(signal.SIGSTOP)
         if loses == "by losing its lock":
             await plant.value(END_LOCK, who=old_one)
-        await new.event("stream.started", timeout_s=20)
+        await new.event("stream.started", timeout_s=25)
         plant.sandbox.switches.update({"latency_s": 0.0})
         new_one = await plant.value(LEADER)
         took = await plant.value(TOOK, who=new_one)
@@ -204,7 +204,7 @@ async def test_a_backfill_by_hand_that_is_paused_leaves_the_field_to_the_service
             await plant.sandbox.wait_for(lambda: relay.writes >= 5)
             command.process.send_signal(signal.SIGSTOP)
             async with plant.service() as service:
-                await service.event("stream.started", timeout_s=20)
+                await service.event("stream.started", timeout_s=25)
                 sent = relay.writes
                 plant.sandbox.switches.update({"latency_s": 0.0})
                 command.process.send_signal(signal.SIGCONT)
