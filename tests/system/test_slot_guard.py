@@ -291,7 +291,7 @@ async def test_while_notion_is_down_the_log_that_is_kept_stays_as_small_as_it_wa
         assert written > 24 * 1_500_000
         assert max(kept) < 1_000_000
         assert body["degraded"] is True
-        assert 'mapable_cdc_slot_wal_status{status="reserved"} 1.0' in metrics
+        assert 'mapable_cdc_slot_state{state="reserved"} 1.0' in metrics
         assert "mapable_cdc_slot_safe_wal_bytes" in metrics
 
 
