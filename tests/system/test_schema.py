@@ -241,6 +241,7 @@ async def test_an_option_that_a_person_made_again_by_hand_is_ours(scene: Scene) 
         "select options -> 'status' ->> %(id)s = 'ASSESSED' from notion_sync.data_source where entity = 'risk'",
         id=options(scene, "Risks", "Status")["ASSESSED"],
     )
+    ids = await scene.value("select options -> 'status' from notion_sync.data_source where entity = 'risk'")
     assert len(ids) == 5
 
 
