@@ -234,7 +234,8 @@ async def test_a_token_that_was_revoked_ends_the_backfill(desk: Desk) -> None:
 
 
 async def test_ctrl_c_in_the_middle_leaves_nothing_twice(desk: Desk) -> None:
-    desk.sandbox.switches.update({"latency_s": 0.2})
+    # the rest is not answered, so that there is a middle however long Ctrl-C takes to arrive
+    desk.sandbox.faults.script(kind="timeout", method="POST", path_pattern="/v1/pages", skip=6, times=None)
     async with Service(desk.env, "backfill") as cut:
         await desk.sandbox.wait_for(lambda: desk.pages("Participants") >= 3, 20)
         cut.process.send_signal(signal.SIGINT)
@@ -243,7 +244,7 @@ async def test_ctrl_c_in_the_middle_leaves_nothing_twice(desk: Desk) -> None:
     assert "interrupted" in said
     assert "what to do: Run the command again" in said
     assert "Traceback" not in said
-    desk.sandbox.switches.update({"latency_s": 0.0})
+    desk.sandbox.faults.clear()
 
     ended = await desk.types("backfill", NOTION_CREATE_LOOKUP_SECONDS="0.5")
 
