@@ -5,16 +5,17 @@ Whoever writes here and in the queue touches the queue first, so that no two wai
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, LiteralString
+from typing import Final, LiteralString, TypeGuard
 
 from state.arrays import blobs, numbers, texts
 from state.changes import Lsn
 from state.database import Connection
-from state.stamping import Change, Known, Layout, Wrote, after, times_of
+from state.stamping import UNKNOWN, Change, Known, Layout, Wrote, after, times_of
 
 LOAD: Final[LiteralString] = """
 select system_id, hashes, changed_at, column_times, deleted_at
@@ -34,7 +35,62 @@ cross join lateral (
 ) as s
 """
 
-# sorted, as a seed's is: two that insert the same rows must come upon each other in the same order
+# Most changes are one update of a row that is known, with all of its columns: what `after` says of those, without
+# bringing what is known here and back. Only rows that can be compared are touched, which no seed does.
+MOVE: Final[LiteralString] = """
+update row_stamp s set
+    hashes = n.hashes,
+    changed_at = n.changed_at,
+    column_times = null,
+    seeded_lsn = case when (s.seeded_lsn - '0/0')::int8 >= n.lsn then s.seeded_lsn end
+from unnest(%(ids)s::text[], %(hashes)s::bytea[], %(changed)s::timestamptz[], %(lsns)s::int8[])
+    as n (system_id, hashes, changed_at, lsn)
+where s.entity = %(entity)s and s.system_id = n.system_id
+    and substr(s.hashes, 1, 4) = substr(n.hashes, 1, 4)
+    and (s.hashes <> n.hashes or (s.seeded_lsn - '0/0')::int8 >= n.lsn)
+"""
+
+# And of those of which nothing is known that can be compared
+BEGIN: Final[LiteralString] = """
+insert into row_stamp as s (entity, system_id, hashes, changed_at)
+select %(entity)s, n.system_id, n.hashes, n.changed_at
+from unnest(%(ids)s::text[], %(hashes)s::bytea[], %(changed)s::timestamptz[]) as n (system_id, hashes, changed_at)
+where not exists (
+    select from row_stamp k
+    where k.entity = %(entity)s and k.system_id = n.system_id and substr(k.hashes, 1, 4) = substr(n.hashes, 1, 4)
+)
+-- sorted, as a seed's are: two that insert the same rows must come upon each other in the same order
+order by n.system_id
+on conflict (entity, system_id) do update set
+    hashes = excluded.hashes,
+    changed_at = excluded.changed_at,
+    column_times = null,
+    deleted_at = null,
+    seeded_lsn = null
+"""
+
+# For the rest of the transaction: one look into the index for each row, however many there are, and never a join
+# that reads the whole table
+BY_KEY: Final[LiteralString] = """
+select set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+"""
+
+# Of rows that are known
+CHANGE: Final[LiteralString] = """
+update row_stamp s set
+    hashes = n.hashes,
+    changed_at = n.changed_at,
+    column_times = n.column_times,
+    deleted_at = n.deleted_at,
+    seeded_lsn = '0/0'::pg_lsn + n.seeded_lsn
+from unnest(
+    %(ids)s::text[], %(hashes)s::bytea[], %(changed)s::timestamptz[], %(times)s::bytea[], %(deleted)s::timestamptz[],
+    %(seeded)s::numeric[]
+) as n (system_id, hashes, changed_at, column_times, deleted_at, seeded_lsn)
+where s.entity = %(entity)s and s.system_id = n.system_id
+"""
+
+# sorted, see BEGIN
 KEEP: Final[LiteralString] = """
 insert into row_stamp as s (entity, system_id, hashes, changed_at, column_times, deleted_at, seeded_lsn)
 select %(entity)s, system_id, hashes, changed_at, column_times, deleted_at, '0/0'::pg_lsn + seeded_lsn
@@ -99,16 +155,49 @@ async def store(
     A change before `done` was stored before, and would seem new where another one came after it.
     """
     fresh = [change for change in changes if change.lsn >= done]
+    if not fresh:
+        return
+    await conn.execute(BY_KEY)
+    often = {row for row, times in Counter(change.system_id for change in fresh).items() if times > 1}
+    updates = [] if per_column else [change for change in fresh if _whole(change) and change.system_id not in often]
+    if updates:
+        await _move(conn, entity, updates)
+    if len(updates) < len(fresh):
+        moved = {change.system_id for change in updates}
+        rest = [change for change in fresh if change.system_id not in moved]
+        await _fold(conn, entity, rest, per_column=per_column)
+
+
+async def _move(conn: Connection, entity: str, updates: Sequence[Wrote]) -> None:
+    """Store updates of as many rows, in SQL."""
+    arguments = {
+        "entity": entity,
+        "ids": texts(change.system_id for change in updates),
+        "hashes": blobs(change.hashes for change in updates),
+        "changed": texts(_text(change.at) for change in updates),
+        "lsns": numbers(change.lsn for change in updates),
+    }
+    moved = await conn.execute(MOVE, arguments)
+    if moved.rowcount < len(updates):
+        await conn.execute(BEGIN, arguments)
+
+
+async def _fold(conn: Connection, entity: str, changes: Sequence[Change], *, per_column: bool) -> None:
+    """Store changes, any number of a row, by bringing what is known of the rows here."""
     first: dict[str, Change] = {}
-    for change in fresh:
+    for change in changes:
         first.setdefault(change.system_id, change)
     before = await _known(conn, entity, [system_id for system_id, change in first.items() if _compares(change)])
     now = dict(before)
-    for change in fresh:
+    for change in changes:
         now[change.system_id] = after(now.get(change.system_id), change, per_column=per_column)
     stamps = {system_id: known for system_id, known in now.items() if known is not before.get(system_id)}
-    if stamps:
-        await conn.execute(KEEP, {"entity": entity, **_columns(stamps)})
+    changed = {system_id: known for system_id, known in stamps.items() if system_id in before}
+    if changed:
+        await conn.execute(CHANGE, {"entity": entity, **_columns(changed)})
+    if len(changed) < len(stamps):
+        new = {system_id: known for system_id, known in stamps.items() if system_id not in before}
+        await conn.execute(KEEP, {"entity": entity, **_columns(new)})
 
 
 async def seed(conn: Connection, entity: str, hashes: Mapping[str, bytes]) -> None:
@@ -125,6 +214,11 @@ async def forget(conn: Connection, entities: Sequence[str]) -> None:
 
 def _compares(change: Change) -> bool:
     return isinstance(change, Wrote) and not change.new
+
+
+def _whole(change: Change) -> TypeGuard[Wrote]:
+    """Whether it is an update by the application that says something of each column."""
+    return isinstance(change, Wrote) and not change.new and not change.ours and UNKNOWN not in change.hashes
 
 
 async def _known(conn: Connection, entity: str, ids: Sequence[str]) -> Mapping[str, Known]:
