@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from typing import Final, LiteralString, TypeGuard
+from typing import Final, LiteralString
 
 from state.arrays import blobs, numbers, texts
 from state.changes import Lsn
 from state.database import Connection
-from state.stamping import UNKNOWN, Change, Known, Layout, Wrote, after, times_of
+from state.stamping import Change, Known, Layout, Wrote, after, times_of
+from state.wholestamps import copied, move, text_of, whole
 
 LOAD: Final[LiteralString] = """
 select system_id, hashes, changed_at, column_times, deleted_at
@@ -35,45 +35,12 @@ cross join lateral (
 ) as s
 """
 
-# Most changes are one update of a row that is known, with all of its columns: what `after` says of those, without
-# bringing what is known here and back. Only rows that can be compared are touched, which no seed does.
-MOVE: Final[LiteralString] = """
-update row_stamp s set
-    hashes = n.hashes,
-    changed_at = n.changed_at,
-    column_times = null,
-    seeded_lsn = case when (s.seeded_lsn - '0/0')::int8 >= n.lsn then s.seeded_lsn end
-from unnest(%(ids)s::text[], %(hashes)s::bytea[], %(changed)s::timestamptz[], %(lsns)s::int8[])
-    as n (system_id, hashes, changed_at, lsn)
-where s.entity = %(entity)s and s.system_id = n.system_id
-    and substr(s.hashes, 1, 4) = substr(n.hashes, 1, 4)
-    and (s.hashes <> n.hashes or (s.seeded_lsn - '0/0')::int8 >= n.lsn)
-"""
-
-# And of those of which nothing is known that can be compared
-BEGIN: Final[LiteralString] = """
-insert into row_stamp as s (entity, system_id, hashes, changed_at)
-select %(entity)s, n.system_id, n.hashes, n.changed_at
-from unnest(%(ids)s::text[], %(hashes)s::bytea[], %(changed)s::timestamptz[]) as n (system_id, hashes, changed_at)
-where not exists (
-    select from row_stamp k
-    where k.entity = %(entity)s and k.system_id = n.system_id and substr(k.hashes, 1, 4) = substr(n.hashes, 1, 4)
-)
--- sorted, as a seed's are: two that insert the same rows must come upon each other in the same order
-order by n.system_id
-on conflict (entity, system_id) do update set
-    hashes = excluded.hashes,
-    changed_at = excluded.changed_at,
-    column_times = null,
-    deleted_at = null,
-    seeded_lsn = null
-"""
-
 # For the rest of the transaction: one look into the index for each row, however many there are, and never a join
 # that reads the whole table
 BY_KEY: Final[LiteralString] = """
-select set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+select set_config('enable_' || way, 'off', true) from unnest('{hashjoin,mergejoin,seqscan}'::text[]) as way
 """
+MANY: Final = 50
 
 # Of rows that are known
 CHANGE: Final[LiteralString] = """
@@ -98,7 +65,7 @@ from unnest(
     %(ids)s::text[], %(hashes)s::bytea[], %(changed)s::timestamptz[], %(times)s::bytea[], %(deleted)s::timestamptz[],
     %(seeded)s::numeric[]
 ) as n (system_id, hashes, changed_at, column_times, deleted_at, seeded_lsn)
-order by system_id
+order by system_id collate "C"
 on conflict (entity, system_id) do update set
     hashes = excluded.hashes,
     changed_at = excluded.changed_at,
@@ -119,7 +86,7 @@ where not exists (
     where k.entity = %(entity)s and k.system_id = n.system_id
         and (k.deleted_at is not null or substr(k.hashes, 1, 4) = substr(n.hashes, 1, 4))
 )
-order by n.system_id
+order by n.system_id collate "C"
 on conflict (entity, system_id) do update set
     hashes = excluded.hashes, column_times = null, seeded_lsn = excluded.seeded_lsn
 where s.deleted_at is null and substr(s.hashes, 1, 4) <> substr(excluded.hashes, 1, 4)
@@ -157,29 +124,20 @@ async def store(
     fresh = [change for change in changes if change.lsn >= done]
     if not fresh:
         return
-    await conn.execute(BY_KEY)
+    if len(fresh) >= MANY:
+        await conn.execute(BY_KEY)
     often = {row for row, times in Counter(change.system_id for change in fresh).items() if times > 1}
-    updates = [] if per_column else [change for change in fresh if _whole(change) and change.system_id not in often]
+    plain = [] if per_column else [change for change in fresh if whole(change) and change.system_id not in often]
+    updates = [change for change in plain if not change.new]
+    inserts = [change for change in plain if change.new]
     if updates:
-        await _move(conn, entity, updates)
-    if len(updates) < len(fresh):
-        moved = {change.system_id for change in updates}
-        rest = [change for change in fresh if change.system_id not in moved]
+        await move(conn, entity, updates)
+    if inserts and not await copied(conn, entity, inserts):
+        inserts = []
+    done_with = {change.system_id for change in (*updates, *inserts)}
+    if len(done_with) < len(fresh):
+        rest = [change for change in fresh if change.system_id not in done_with]
         await _fold(conn, entity, rest, per_column=per_column)
-
-
-async def _move(conn: Connection, entity: str, updates: Sequence[Wrote]) -> None:
-    """Store updates of as many rows, in SQL."""
-    arguments = {
-        "entity": entity,
-        "ids": texts(change.system_id for change in updates),
-        "hashes": blobs(change.hashes for change in updates),
-        "changed": texts(_text(change.at) for change in updates),
-        "lsns": numbers(change.lsn for change in updates),
-    }
-    moved = await conn.execute(MOVE, arguments)
-    if moved.rowcount < len(updates):
-        await conn.execute(BEGIN, arguments)
 
 
 async def _fold(conn: Connection, entity: str, changes: Sequence[Change], *, per_column: bool) -> None:
@@ -216,11 +174,6 @@ def _compares(change: Change) -> bool:
     return isinstance(change, Wrote) and not change.new
 
 
-def _whole(change: Change) -> TypeGuard[Wrote]:
-    """Whether it is an update by the application that says something of each column."""
-    return isinstance(change, Wrote) and not change.new and not change.ours and UNKNOWN not in change.hashes
-
-
 async def _known(conn: Connection, entity: str, ids: Sequence[str]) -> Mapping[str, Known]:
     if not ids:
         return {}
@@ -234,13 +187,8 @@ def _columns(stamps: Mapping[str, Known]) -> dict[str, str]:
     return {
         "ids": texts(stamps),
         "hashes": blobs(stamp.hashes for stamp in known),
-        "changed": texts(_text(stamp.changed_at) for stamp in known),
+        "changed": texts(text_of(stamp.changed_at) for stamp in known),
         "times": blobs(stamp.column_times for stamp in known),
-        "deleted": texts(_text(stamp.deleted_at) for stamp in known),
+        "deleted": texts(text_of(stamp.deleted_at) for stamp in known),
         "seeded": numbers(stamp.seeded_lsn for stamp in known),
     }
-
-
-@lru_cache(maxsize=256)
-def _text(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment is not None else None
