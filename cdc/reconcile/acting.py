@@ -97,8 +97,8 @@ class Acting:
                 Priority(now.claim.priority)
             ) as turn:
                 patience.reschedule(None)
-                claim = await self._queue.renew(now.claim)
                 if turn.waited_s > STALE_AFTER_S:
+                    claim = await self._queue.renew(now.claim)
                     (now,) = await self._reader.read(now.entity, [claim])
                 turn.spent = isinstance(now.plan, Look)
                 page = await self._sink.read(now.entity, page_id) if turn.spent else None
