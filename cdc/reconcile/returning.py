@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import psycopg
 import structlog
 
 from cdc.reconcile.delivery import deliver
@@ -18,7 +19,7 @@ from sinks.base import EntityUnavailable, SinkUnavailable
 from sinks.mapable.rows import SourceChanged
 from sinks.mapping.model import Entity
 from state import work
-from state.database import Pool
+from state.database import Pool, readable
 from state.errors import FatalError, PoisonError, RateLimited, SyncError, TransientError
 from state.work import Claim, LeaseLost
 
@@ -31,6 +32,10 @@ INTERNAL: Final = "internal_error"
 
 Observer = Callable[[str, str, Claim], None]
 """Called with (entity, what was done, claim) for each key that is through."""
+
+Foreseen = SyncError | LeaseLost | psycopg.Error
+FORESEEN: Final = (SyncError, LeaseLost, psycopg.Error)
+"""What can go wrong with a key without being a fault of ours."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,8 +66,10 @@ class Returning:
             await deliver(conn, [claim.key for claim in claims])
             await work.finish(conn, claims)
 
-    async def failed_batch(self, name: str, claims: Sequence[Claim], error: SyncError) -> None:
+    async def failed_batch(self, name: str, claims: Sequence[Claim], error: Foreseen) -> None:
         """The whole batch met the error, so it is no single key's fault: nothing is counted or parked."""
+        if isinstance(error, LeaseLost):
+            return
         if isinstance(error, FatalError):
             raise error
         wait_s = BATCH_WAIT_S
@@ -73,9 +80,14 @@ class Returning:
         for claim in claims:
             await self.release(claim, wait_s)
 
-    async def failed(self, claim: Claim, error: SyncError) -> None:
+    async def failed(self, claim: Claim, error: Foreseen) -> None:
         """Put the key where its error says: aside for good, back for later, back until its entity heals."""
+        if isinstance(error, psycopg.Error):
+            # a lock or statement timeout of one key; a database that is gone fails again right here, and ends the loop
+            error = TransientError(f"the sidecar failed: {readable(error)}")
         match error:
+            case LeaseLost():
+                log.info("lease.lost", entity=claim.entity)
             case PoisonError(reason="notion_validation_error") if await self._moved(claim):
                 await self.release(claim, backoff_s(claim.attempts), counts=True)
             case PoisonError():
