@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class SyncError(Exception):
     """Any failure this product names itself. Messages never hold row values, tokens or DSNs."""
@@ -33,3 +35,12 @@ class FatalError(SyncError):
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+def internal(error: Exception) -> str:
+    """Return what may be said of a fault of ours: its type and place, never its text, which may hold values."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place is not None else "unknown"
+    return f"an internal error ({type(error).__name__} at {where}): please report it"

@@ -14,7 +14,7 @@ from cdc.reconcile.fanout import LOOKUP_KINDS, Fanout
 from cdc.reconcile.meeting import Meeting
 from cdc.reconcile.plan import Look
 from cdc.reconcile.reading import Reader, Situation
-from cdc.reconcile.returning import FORESEEN, INTERNAL, Observer, Returning, internal, not_visible_wait_s
+from cdc.reconcile.returning import FORESEEN, INTERNAL, Observer, Returning, not_visible_wait_s
 from cdc.watch.adoption import Adoption
 from cdc.watch.looking import Looks
 from cdc.watch.pausing import Paused
@@ -24,7 +24,7 @@ from sinks.mapping.model import Entity
 from state import work
 from state.changes import PageId, Priority
 from state.database import Pool, readable
-from state.errors import PoisonError, SyncError
+from state.errors import PoisonError, SyncError, internal
 from state.strays import KIND as STRAY
 from state.work import Claim, WorkQueue
 

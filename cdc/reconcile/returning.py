@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -132,15 +131,6 @@ class Returning:
         """The key is due again in so long (see `work.release`)."""
         async with self._pool.connection() as conn:
             await work.release(conn, claim, wait_s=wait_s, counts=counts, hold_marks=hold_marks)
-
-
-def internal(error: Exception) -> str:
-    """Return what may be said of a fault of ours: its type and place, never its text, which may hold values."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place is not None else "unknown"
-    return f"an internal error ({type(error).__name__} at {where}): please report it"
 
 
 def not_visible_wait_s(claim: Claim) -> float:
