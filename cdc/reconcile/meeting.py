@@ -16,6 +16,7 @@ from cdc.reconcile.leaving import MOVED, TRASHED, Leaving
 from cdc.reconcile.merging import Merged, merge
 from cdc.reconcile.plan import DELETE_REJECTED
 from cdc.reconcile.reading import Absorbed, Situation
+from cdc.watch.comparing import as_agreed
 from cdc.watch.schema import SchemaWatch
 from sinks.base import Page, PageSink
 from sinks.mapping.entities import field_of
@@ -87,12 +88,16 @@ class Meeting:
         )
 
     async def after_look(self, now: Situation, edited: Mapping[PageId, Page]) -> Situation | None:
-        """Return what is left to be done after a look at what was edited lately: this page, or others only."""
+        """Return what is left to be done after a look at what was edited lately.
+
+        A query may show a page as it was a moment ago, and so an edit that was taken already: it tells which pages have
+        to be read, and nothing is taken from it.
+        """
         assert now.link is not None
         assert now.link.page_id is not None
         page = edited.get(now.link.page_id)
-        if page is not None:
-            return await self.seen(now, page)
+        if page is not None and not as_agreed(now.link.base, page, now.link.pushing or {}):
+            return now
         unedited = _unedited(now.link)
         assert unedited is not None
         then = await self.merged(now, unedited)
