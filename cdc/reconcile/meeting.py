@@ -28,7 +28,6 @@ from state.links import BACK, Link, PageState
 
 SHARED_LOOK_LASTS_S: Final = 60.0
 """A burst takes as long as Notion's window makes it, and what is edited meanwhile is found by the next look."""
-CAPTURE_S: Final = 0.2
 CAPTURE_BEHIND_S: Final = 2.0
 """So long a clash waits for the log to tell of MapAble's change, and of its time."""
 NO_ROW: Final = "page.back_without_row"
@@ -114,10 +113,11 @@ class Meeting:
             return None
         facts = await self._gatherer.of(now, page)
         found = merge(now.entity, now.row, now.ours, now.link.base, now.link.pushing or {}, page, facts.rules)
-        if found.decided and capture_may_be_behind(now):
-            # MapAble's change was read before the log told when it was made: its mark is on the way
+        behind_s = capture_may_be_behind_s(now) if found.decided else 0.0
+        if behind_s > 0:
+            # MapAble's change was read before the log told when it was made: its mark is on the way, and makes it due
             async with self._pool.connection() as conn:
-                await work.release(conn, now.claim, wait_s=CAPTURE_S, counts=False)
+                await work.release(conn, now.claim, wait_s=behind_s, counts=False)
             return None
         if _only_pushes(now, found, page, facts):
             return replace(now, left=Absorbed(update_of(now, page, found, {}), None, {}, now.link.written))
@@ -149,11 +149,15 @@ def _unedited(link: Link) -> Page | None:
     return Page(link.page_id, None, link.system_id, values, False, None, None, None)
 
 
-def capture_may_be_behind(now: Situation) -> bool:
-    """Whether the log may still have to tell of a change that was read. Both times are of the database's clock."""
+def capture_may_be_behind_s(now: Situation) -> float:
+    """Return how long the log may still take to tell of a change that was read; 0 where that decides nothing.
+
+    Both times are of the database's clock.
+    """
     assert now.link is not None
-    age_s = (now.link.read_at - now.claim.marked_at).total_seconds()
-    return not now.claim.reasons & Reason.OURS and age_s < CAPTURE_BEHIND_S
+    if now.claim.reasons & Reason.OURS or now.direction == "from_notion":
+        return 0.0
+    return max(0.0, CAPTURE_BEHIND_S - (now.link.read_at - now.claim.marked_at).total_seconds())
 
 
 def _only_pushes(now: Situation, found: Merged, page: Page, facts: Facts) -> bool:
