@@ -118,12 +118,13 @@ class Strays:
             return None
         if page.system_id is None:
             return Case(claim, entity, page, None, await self._newcomers.participant(entity, page))
+        key = Key(entity.name, page.system_id)
         read = (await self._rows.read(entity, {page.system_id: None}))[page.system_id]
         async with self._pool.connection() as conn:
             link = (await links.load(conn, entity.table, [page.system_id])).get(page.system_id)
-        key = Key(entity.name, page.system_id)
+            was_its = await audit.was_its_page(conn, key, page.page_id)
         due = read.row is not None and (entity.member is None or read.row[entity.member.column] == entity.member.value)
-        owner = Owner(key, due, link.state, link.page_id) if link is not None else Owner(key, due)
+        owner = Owner(key, due, link.state, link.page_id, was_its) if link is not None else Owner(key, due)
         participant = (
             await self._newcomers.participant(entity, page) if read.row is None
             else _participant(entity, page.system_id, read.row)
