@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 
 class SyncError(Exception):
     """Any failure this product names itself. Messages never hold row values, tokens or DSNs."""
@@ -39,8 +37,8 @@ class FatalError(SyncError):
 
 def internal(error: Exception) -> str:
     """Return what may be said of a fault of ours: its type and place, never its text, which may hold values."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
+    place, where = error.__traceback__, "unknown"
+    while place is not None:
+        where = f"{place.tb_frame.f_code.co_filename.rpartition('/')[2]}:{place.tb_lineno}"
         place = place.tb_next
-    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place is not None else "unknown"
     return f"an internal error ({type(error).__name__} at {where}): please report it"

@@ -15,7 +15,6 @@ from cdc.reconcile.plan import (
     Look,
     Nothing,
     NotVisible,
-    Park,
     Resolve,
     Restore,
     Settle,
@@ -81,8 +80,6 @@ class Acting:
             case NotVisible():
                 await self._returning.release(now.claim, not_visible_wait_s(now.claim))
                 return "not_visible"
-            case Park(reason, message):
-                raise PoisonError(reason, message)
             case Nothing() if now.waiting:
                 await self._effects.wait(now)
                 return "unchanged"
