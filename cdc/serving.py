@@ -131,12 +131,19 @@ async def _disabled(settings: Settings) -> None:
 
 
 async def drop_slot(settings: Settings) -> bool:
-    """Drop the slot and return whether there was one; raises FatalError while it is in use."""
+    """Drop the slot and return whether there was one; raises FatalError while it is in use, or when it is not ours."""
     try:
         conn = await psycopg.AsyncConnection.connect(settings.direct.dsn, autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
         raise refused(error) from None
     async with conn:
+        found = await slots.inspect(conn, settings.replication_slot)
+        if found is not None and not found.is_ours(conn.info.dbname):
+            raise FatalError(
+                f"the slot {found.name} belongs to somebody else (another plugin, database or both), so it is not "
+                "dropped",
+                "Set REPLICATION_SLOT to the name of this program's slot.",
+            )
         try:
             return await slots.drop(conn, settings.replication_slot)
         except SlotBusy:

@@ -272,7 +272,8 @@ def slot_drop(ctx: click.Context) -> None:
 
     \b
     Example: mapable-cdc slot drop
-    Exit codes: 0 dropped, or there was none; 2 wrong settings; 3 it is in use, or the database can't be reached.
+    Exit codes: 0 dropped, or there was none; 2 wrong settings; 3 it is in use or another program's, or the database
+    can't be reached.
     """
     settings = settings_of(ctx)
     dropped = terminal.run(drop_slot(settings))
