@@ -45,7 +45,7 @@ def list_(ctx: click.Context, status: str, limit: int, as_json: bool) -> None:
     for conflict in found:
         record = f"{entity_name(conflict.entity_type)} {conflict.system_id}"
         table.add_row(
-            str(conflict.id), Text(record), conflict.field, _shown(conflict.mapable), _shown(conflict.notion),
+            str(conflict.id), record, conflict.field, _shown(conflict.mapable), _shown(conflict.notion),
             conflict.status, str(conflict.version),
         )
     out.print(table if found else "There are none.")
@@ -125,7 +125,7 @@ async def _decide(settings: Settings, conflict_id: int, version: int, choice: st
 
 def _described(conflict: Conflict) -> tuple[Table, ...]:
     head = Table("what", "is", title=f"Conflict {conflict.id}")
-    head.add_row("record", Text(f"{entity_name(conflict.entity_type)} {conflict.system_id}"))
+    head.add_row("record", f"{entity_name(conflict.entity_type)} {conflict.system_id}")
     head.add_row("field", conflict.field)
     head.add_row("why", conflict.rule)
     head.add_row("status", conflict.status + (f" ({conflict.choice})" if conflict.choice else ""))

@@ -33,8 +33,9 @@ EXIT_INTERRUPTED: Final = 130
 EXITS: Final = "Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act."
 
 T = TypeVar("T")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# Texts are shown as they stand: a page may be titled [/], which as markup is an error
+out = Console(highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 log = structlog.get_logger(__name__)
 
 
@@ -47,9 +48,9 @@ class Failed(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         err.print("error:", style="bold red", end=" ")
-        err.print(self.message, markup=False, soft_wrap=True)
+        err.print(self.message, soft_wrap=True)
         err.print("what to do:", style="bold", end=" ")
-        err.print(self.hint, markup=False, soft_wrap=True)
+        err.print(self.hint, soft_wrap=True)
 
 
 class WrongUsage(Failed):

@@ -241,6 +241,20 @@ async def test_status_of_an_empty_sync_is_all_zero(desk: Desk) -> None:
     }
 
 
+async def test_what_people_wrote_in_notion_is_shown_as_it_stands(desk: Desk) -> None:
+    await desk.types("setup")
+    async with await psycopg.AsyncConnection.connect(desk.dsn, autocommit=True) as db:
+        await db.execute(
+            """update notion_sync.data_source set paused = '{"title": "[/] [bold] :warning: is gone"}'
+               where entity = 'risk'"""
+        )
+
+    shown = await desk.types("status")
+
+    assert shown.code == 0, shown.err
+    assert "[/] [bold] :warning: is gone" in shown.out
+
+
 async def test_where_there_is_no_slot_show_is_a_finding_and_drop_is_done(desk: Desk) -> None:
     shown, dropped = await desk.types("slot", "show"), await desk.types("slot", "drop")
 
