@@ -36,8 +36,7 @@ async def _sync(settings: Settings, entity: str, system_id: str | None) -> int:
         orders = Orders(parts.pool, parts.rows, settings.entities)
         try:
             if system_id is not None:
-                await orders.sync(entity, system_id)
-                return 1
+                return await orders.sync(entity, system_id)
             marked = await orders.sync_all(entity)
         except Declined as declined:
             raise WrongUsage(str(declined), "Look the id up in MapAble, and NOTION_SYNC_… in the settings.") from None

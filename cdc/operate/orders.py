@@ -56,10 +56,10 @@ class Orders:
         self._rows = rows
         self._entities = frozenset(entity.name for entity in entities)
 
-    async def sync(self, name: str, system_id: str) -> Key:
-        """Mark one record: both sides are compared, and a page that a person took away is brought back."""
-        entity = self._entity(name)
+    async def sync(self, name: str, system_id: str) -> int:
+        """Mark one record: both sides are compared, and a page that a person took away is brought back; return 1."""
         check_id(system_id)
+        entity = self._entity(name)
         row = (await self._rows.read(entity, {system_id: None}))[system_id].row
         key = Key(entity.name, system_id)
         async with self._pool.connection() as conn, conn.transaction():
@@ -74,7 +74,7 @@ class Orders:
                     link.page_id if link is not None else None, actor=OPERATOR,
                 ),
             )
-        return key
+        return 1
 
     async def sync_all(self, name: str) -> int:
         """Begin to mark every record of the entity; return how many rows it has. The active process goes on with it."""
