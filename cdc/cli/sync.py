@@ -33,7 +33,7 @@ def sync(ctx: click.Context, entity: str, system_id: str | None) -> None:
 
 async def _sync(settings: Settings, entity: str, system_id: str | None) -> int:
     async with app.assembled(settings) as parts:
-        orders = Orders(parts.pool, parts.rows, settings.entities)
+        orders = Orders(parts.pool, parts.rows, settings.entities, enabled=settings.notion_sync_enabled)
         try:
             if system_id is not None:
                 return await orders.sync(entity, system_id)
