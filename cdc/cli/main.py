@@ -140,7 +140,7 @@ def backfill(ctx: click.Context, entity: str | None, dry_run: bool, as_json: boo
     Notion can't show; 2 wrong usage or settings, 3 a person must act, 130 interrupted.
     """
     settings = settings_of(ctx)
-    wanted = chosen(settings, entity)
+    wanted = chosen(settings, entity, works=not dry_run)
     if dry_run:
         forecasts = terminal.run(_forecast(settings, wanted))
         _show_forecasts(forecasts, as_json)

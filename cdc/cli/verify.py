@@ -50,7 +50,8 @@ def verify(ctx: click.Context, entity: str | None, repair: bool, values: bool, a
     wrong usage or settings, 3 a person must act.
     """
     settings = settings_of(ctx)
-    found, parked = terminal.run(_verified(settings, chosen(settings, entity), repair=repair, quiet=as_json))
+    entities = chosen(settings, entity, works=repair)
+    found, parked = terminal.run(_verified(settings, entities, repair=repair, quiet=as_json))
     if as_json:
         differing = [_as_json(finding, values=values) for item in found for finding in item.findings]
         told = {

@@ -230,6 +230,29 @@ async def test_an_entity_that_is_switched_off_can_t_be_filled(desk: Desk) -> Non
     assert "NOTION_SYNC_RISKS" in ended.failure
 
 
+@pytest.mark.parametrize("arguments", [("backfill",), ("sweep",), ("verify", "--repair")], ids=" ".join)
+async def test_while_the_sync_is_disabled_no_verb_writes_in_its_stead(desk: Desk, arguments: tuple[str, ...]) -> None:
+    await desk.types("setup")
+    desk.sandbox.clear_requests()
+
+    ended = await desk.types(*arguments, NOTION_SYNC_ENABLED="false")
+
+    assert ended.code == 2
+    assert "the sync is disabled (NOTION_SYNC_ENABLED=false)" in ended.failure
+    assert not list(desk.sandbox.requests)
+
+
+@pytest.mark.parametrize("arguments", [("backfill", "--dry-run"), ("verify",)], ids=" ".join)
+async def test_while_the_sync_is_disabled_both_sides_can_still_be_looked_at(
+    desk: Desk, arguments: tuple[str, ...]
+) -> None:
+    await desk.types("setup")
+
+    ended = await desk.types(*arguments, NOTION_SYNC_ENABLED="false")
+
+    assert ended.code == 0, ended.err
+
+
 async def test_status_of_an_empty_sync_is_all_zero(desk: Desk) -> None:
     shown = json.loads((await desk.types("status", "--json")).out)
 
