@@ -234,9 +234,9 @@ def status(ctx: click.Context, as_json: bool) -> None:
 
 
 async def _status(settings: Settings) -> Status:
-    async with app.assembled(settings) as parts:
+    async with app.assembled(settings) as parts, parts.pool.connection() as conn:
         found = await status_of(parts.pool, settings.replication_slot)
-        return replace(found, elsewhere=await cluster.elsewhere(parts.pool, settings.direct.dsn))
+        return replace(found, elsewhere=await cluster.elsewhere(conn, settings.direct.dsn))
 
 
 @main.group()
