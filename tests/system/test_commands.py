@@ -253,6 +253,14 @@ async def test_while_the_sync_is_disabled_both_sides_can_still_be_looked_at(
     assert ended.code == 0, ended.err
 
 
+@pytest.mark.parametrize("verb", [("list",), ("retry",), ("drop", "--yes")], ids=" ".join)
+async def test_a_misspelt_entity_is_told_with_those_that_there_are(desk: Desk, verb: tuple[str, ...]) -> None:
+    ended = await desk.types("parked", *verb, "--entity", "incidents")
+
+    assert ended.code == 2
+    assert "'incident'" in ended.err
+
+
 async def test_status_of_an_empty_sync_is_all_zero(desk: Desk) -> None:
     shown = json.loads((await desk.types("status", "--json")).out)
 
