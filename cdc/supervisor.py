@@ -112,13 +112,18 @@ class Supervisor:
                 log.warning("active.interrupted", why=self.problem, again_in_s=round(wait_s, 1))
             await self._wait(wait_s)
 
+    @property
+    def paused(self) -> Mapping[str, str]:
+        """The entities that this process can't work on now, and why."""
+        return dict(self._reconciler.paused.reasons) if self._reconciler is not None else {}
+
     async def readiness(self) -> tuple[bool, Mapping[str, Any]]:
         """Return whether the process does its part, and what to tell."""
         told: dict[str, Any] = {"role": self.role}
         if self.role == "active":
             told["streaming"] = self.streaming
-            if self._reconciler is not None and self._reconciler.paused.reasons:
-                told["paused"] = dict(self._reconciler.paused.reasons)
+            if self.paused:
+                told["paused"] = self.paused
             if self._schema is not None and (fields := self._schema.paused_fields):
                 told["pausedFields"] = dict(fields)
             breaker = self._parts.pacer.breaker
