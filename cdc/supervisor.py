@@ -91,6 +91,8 @@ class Supervisor:
             try:
                 async with leadership.attempt() as lock:
                     if lock is None:
+                        # what went wrong was the active one's, which is another now
+                        self.problem = self.hint = None
                         self._set_role("standby")
                     else:
                         await self._check_cluster()
