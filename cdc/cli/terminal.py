@@ -19,6 +19,7 @@ from rich.console import Console
 
 from cdc import logs
 from cdc.config import Settings, load
+from cdc.tasks import first
 from sinks.base import SinkUnavailable
 from sinks.notion.discovery import WrongSetting
 from sinks.notion.failures import NotionOutage
@@ -90,7 +91,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             "interrupted", "Run the command again: what was done is kept, and it goes on from there."
         ) from None
     except BaseExceptionGroup as group:
-        _give_up(_first(group))
+        _give_up(first(group))
     except Exception as error:  # noqa: BLE001 # a traceback would print texts that may hold values
         _give_up(error)
 
@@ -119,15 +120,6 @@ def _told(_: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
     """Log what nobody awaited; asyncio's own way is a traceback."""
     error = context.get("exception")
     log.warning("task.failed", kind=type(error).__name__ if error is not None else "unknown")
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the error of a group to tell about: one that a person must act on goes first."""
-    fatal = group.subgroup(FatalError)
-    error: BaseException = fatal if fatal is not None else group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _give_up(error: BaseException) -> NoReturn:
