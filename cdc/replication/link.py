@@ -156,6 +156,8 @@ class CopyBoth:
             self._loop.add_writer(self._socket, self._on_writable)
             await self._progress.wait()
             self._pgconn.consume_input()
+            # What was taken in makes the socket readable no more: whoever waits for it must look.
+            self._readable.set()
 
     def _on_readable(self) -> None:
         # Disarmed at once: the socket stays readable for as long as a paused reader leaves it so; the loop would spin.
