@@ -1,6 +1,6 @@
 """The command line, `mapable-cdc VERB`: what can be said, and what is shown. The work itself is elsewhere.
 
-Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act.
+Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -31,7 +31,9 @@ EXIT_USAGE: Final = 2
 EXIT_FATAL: Final = 3
 EXIT_INTERRUPTED: Final = 130
 
-EXITS: Final = "Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act."
+EXITS: Final = (
+    "Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act, 130 interrupted."
+)
 
 T = TypeVar("T")
 # Texts are shown as they stand: a page may be titled [/], which as markup is an error

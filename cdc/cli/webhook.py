@@ -23,7 +23,7 @@ def webhook() -> None:
     \b
     1. mapable-cdc webhook await
     2. In Notion, in the connection's Webhooks tab: create a subscription to https://<this host>/api/notion/webhook
-       with the events of pages, comments and data sources
+       with the events of pages and data sources
     3. mapable-cdc webhook show, and paste the token back in Notion
     """
 
