@@ -7,7 +7,6 @@ from datetime import UTC
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from state.deletions import Deletion
 
@@ -31,5 +30,5 @@ def deletions_table(items: Sequence[Deletion]) -> Table:
     for item in items:
         parent = "" if item.group == item.key else f"{item.group_entity} {item.group_id}"
         at = f"{item.deleted_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-        table.add_row(item.entity, Text(item.system_id), at, Text(parent))
+        table.add_row(item.entity, item.system_id, at, parent)
     return table

@@ -1,6 +1,6 @@
 """The command line, `mapable-cdc VERB`: what can be said, and what is shown. The work itself is elsewhere.
 
-Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act.
+Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def backfill(ctx: click.Context, entity: str | None, dry_run: bool, as_json: boo
     Notion can't show; 2 wrong usage or settings, 3 a person must act, 130 interrupted.
     """
     settings = settings_of(ctx)
-    wanted = chosen(settings, entity)
+    wanted = chosen(settings, entity, works=not dry_run)
     if dry_run:
         forecasts = terminal.run(_forecast(settings, wanted))
         _show_forecasts(forecasts, as_json)
@@ -234,9 +234,9 @@ def status(ctx: click.Context, as_json: bool) -> None:
 
 
 async def _status(settings: Settings) -> Status:
-    async with app.assembled(settings) as parts:
+    async with app.assembled(settings) as parts, parts.pool.connection() as conn:
         found = await status_of(parts.pool, settings.replication_slot)
-        return replace(found, elsewhere=await cluster.elsewhere(parts.pool, settings.direct.dsn))
+        return replace(found, elsewhere=await cluster.elsewhere(conn, settings.direct.dsn))
 
 
 @main.group()
@@ -272,7 +272,8 @@ def slot_drop(ctx: click.Context) -> None:
 
     \b
     Example: mapable-cdc slot drop
-    Exit codes: 0 dropped, or there was none; 2 wrong settings; 3 it is in use, or the database can't be reached.
+    Exit codes: 0 dropped, or there was none; 2 wrong settings; 3 it is in use or another program's, or the database
+    can't be reached.
     """
     settings = settings_of(ctx)
     dropped = terminal.run(drop_slot(settings))

@@ -20,7 +20,7 @@ from state.work import Parked
 
 Act = Callable[[Connection, Sequence[Parked], str], Awaitable[tuple[Parked, ...]]]
 
-ENTITY = click.option("--entity", metavar="NAME", help="Only of this entity, as the list names it.")
+ENTITY = click.option("--entity", type=click.Choice(actions.NAMES), help="Only this one, as the list names it.")
 EVERY = click.option("--all", "every", is_flag=True, help="Everything that is parked.")
 IDS = click.argument("ids", metavar="[ID]...", nargs=-1)
 

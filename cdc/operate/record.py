@@ -6,7 +6,7 @@ Values are shown, on purpose and to the operator's terminal only: nothing here i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from cdc.app import Parts, reader_of, sink_of
@@ -15,7 +15,7 @@ from cdc.operate import next_step
 from cdc.operate.records import line_as_json, time_as_json
 from cdc.reconcile.facts import Facts, Gatherer
 from cdc.reconcile.merging import Merged, merge
-from cdc.reconcile.reading import Situation
+from cdc.reconcile.reading import Situation, unclaimed
 from sinks.base import Page, PageGone
 from sinks.mapping.entities import columns_of
 from sinks.mapping.model import Entity, Field, Mirror
@@ -27,7 +27,6 @@ from state.merge import Json, Pair
 from state.record import Record
 from state.settings import data_sources
 from state.threeway import Theirs, Unknown
-from state.work import Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Told:
 
 async def explain(parts: Parts, entity: Entity, system_id: str, *, offline: bool) -> Told:
     """Return why the record is as it is. One read of its page, unless `offline`; nothing is changed."""
-    claim = Claim(entity.name, system_id, 0, 0, int(Priority.MANUAL), 0, 0, None, datetime.now(UTC))
+    claim = unclaimed(entity, system_id)
     sink = await _sink(parts)
     (now,) = await reader_of(parts, sink, remembers=False).read(entity, [claim])
     async with parts.pool.connection() as conn:

@@ -8,9 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from cdc.operate import parking as actions
-from cdc.reconcile.fanout import LOOKUP_KINDS
 from cdc.web.selection import Unreadable, listing_of, refused, selection_of
-from sinks.mapping.entities import ENTITIES
 from state import parking
 from state.database import Connection, Pool
 from state.work import Parked
@@ -18,7 +16,6 @@ from state.work import Parked
 POOL: Final = web.AppKey("parked_pool", Pool)
 """The sidecar, set by whoever registers the handlers."""
 
-NAMES: Final = frozenset(entity.name for entity in ENTITIES) | frozenset(LOOKUP_KINDS) | {"page"}
 ACTOR: Final = "operator"
 
 Act = Callable[[Connection, Sequence[Parked], str], Awaitable[tuple[Parked, ...]]]
@@ -27,7 +24,7 @@ Act = Callable[[Connection, Sequence[Parked], str], Awaitable[tuple[Parked, ...]
 async def listed(request: web.Request) -> web.Response:
     """GET /api/notion/parked?entity=&limit="""
     try:
-        entity, limit = listing_of(request, NAMES)
+        entity, limit = listing_of(request, actions.NAMES)
     except Unreadable as error:
         return refused(error)
     async with request.app[POOL].connection() as conn:
@@ -57,7 +54,7 @@ async def drop(request: web.Request) -> web.Response:
 
 async def _acted(request: web.Request, act: Act, name: str) -> web.Response:
     try:
-        meant = await selection_of(request, NAMES)
+        meant = await selection_of(request, actions.NAMES)
     except Unreadable as error:
         return refused(error)
     async with request.app[POOL].connection() as conn:

@@ -24,9 +24,8 @@ from cdc.web.webhook import Webhook, switched_off
 def site(parts: Parts, probes: Probes, on_marked: Callable[[], None]) -> web.Application:
     """Return the application. `on_marked` is called when a request marked something."""
     settings = parts.settings
-    enabled = settings.notion_sync_enabled
     guard = Guard(settings.admin_token, orders_per_minute=settings.sync_requests_per_minute)
-    orders = Orders(parts.pool, parts.rows, settings.entities)
+    orders = Orders(parts.pool, parts.rows, settings.entities, enabled=settings.notion_sync_enabled)
 
     async def overview() -> Mapping[str, Any]:
         _, process = await probes.readiness()
@@ -37,8 +36,8 @@ def site(parts: Parts, probes: Probes, on_marked: Callable[[], None]) -> web.App
     )
     app = application(
         probes.routes(),
-        webhook.routes() if enabled else switched_off(),
-        Sync(orders, guard, enabled=enabled, on_marked=on_marked).routes(),
+        webhook.routes() if settings.notion_sync_enabled else switched_off(),
+        Sync(orders, guard, on_marked=on_marked).routes(),
         Status(overview, guard).routes(),
         Conflicts(parts.pool, orders, guard, on_marked=on_marked).routes(),
         Audit(parts.pool, guard).routes(),

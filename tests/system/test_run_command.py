@@ -208,6 +208,20 @@ async def test_properties_that_setup_made_again_are_used_without_a_restart(site:
         assert await service.stop() == 0
 
 
+async def test_what_fails_at_once_each_time_is_tried_ever_more_seldom(site: Site) -> None:
+    async with site.service() as service:
+        await service.event("stream.started")
+        await site.db.execute("alter table notion_sync.work rename to away")
+
+        await service.event("active.interrupted", times=5)
+        waits = [event["again_in_s"] for event in service.events if event["event"] == "active.interrupted"]
+        await site.db.execute("alter table notion_sync.away rename to work")
+        await service.event("stream.started", times=2)
+
+        assert waits[-1] >= 8 * waits[0]
+        assert await service.stop() == 0
+
+
 async def test_sessions_that_are_all_cut_off_are_made_anew_within_seconds(site: Site) -> None:
     async with site.service() as service:
         await service.event("stream.started")

@@ -225,6 +225,19 @@ async def test_while_the_sync_is_disabled_status_says_so_and_nothing_is_marked(
                 assert await disabled.stop() == 0
 
 
+async def test_an_entity_that_is_switched_off_is_a_conflict_as_one_and_as_all(scene: Scene) -> None:
+    env = {**scene.env, "NOTION_SYNC_PARTICIPANTS": "false"}
+    async with Service(env) as standby:
+        await standby.line("/readyz")
+        other = Scene(scene.dsn, scene.db, scene.sandbox, env, standby)
+
+        one = await other.call("POST", f"{SYNC}/participant?id=ana", token=ADMIN)
+        every = await other.call("POST", f"{SYNC}/participants", token=ADMIN)
+
+        assert (one[0], every[0]) == (409, 409)
+        assert "NOTION_SYNC_PARTICIPANTS" in every[1]["reason"]
+
+
 async def test_the_command_line_asks_the_same(scene: Scene) -> None:
     before = await marks(scene, "participant", "ana")
 

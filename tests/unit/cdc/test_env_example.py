@@ -17,8 +17,6 @@ EXAMPLE: Final = ROOT / ".env.example"
 README_ROW: Final = re.compile(r"\| `([A-Z_<>]+)` \| (?:`(.*?)` )?\| .*\|")
 LINE: Final = re.compile(r"(#?)([A-Z][A-Z_]+)=(.*)")
 NEEDED: Final = {"DATABASE_URL": "postgresql://user:secret@db/mapable", "NOTION_API_KEY": "ntn_1"}
-# settings of what comes with two-way that the program does not read yet
-PLANNED: Final = {"SYNC_REQUESTS_PER_MINUTE", "AUDIT_RETENTION_DAYS"}
 
 
 def lines() -> list[str]:
@@ -34,7 +32,7 @@ def settings() -> list[tuple[bool, str, str]]:
 def test_every_setting_is_there_once_and_nothing_else() -> None:
     names = Counter(name for _, name, _ in settings())
 
-    assert set(names) == KNOWN | PLANNED
+    assert set(names) == KNOWN
     assert set(names.values()) == {1}
 
 
