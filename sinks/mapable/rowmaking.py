@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from sinks.mapable.rows import translated
-from sinks.mapable.writeback import ANNOUNCE, LOCK_WAIT, LOCK_WAIT_MS, MESSAGE_PREFIX, WRITE_BACK
+from sinks.mapable.writeback import ANNOUNCE, LOCK_WAIT, LOCK_WAIT_MS, MESSAGE_PREFIX, REFUSALS, WRITE_BACK
 from sinks.mapping.model import Column, Entity
 from sinks.mapping.parsing import ColumnValue
 from state.database import Connection
@@ -68,7 +68,7 @@ class RowMaker:
             await conn.execute(LOCK_WAIT, {"wait": f"{LOCK_WAIT_MS}ms"})
             async with conn.transaction():
                 await conn.execute(query, {f"v{number}": value for number, value in enumerate(row.values())})
-        except (psycopg.errors.IntegrityError, psycopg.errors.DataError) as error:
+        except REFUSALS as error:
             return _reason(entity, error)
         except psycopg.Error as error:
             raise translated(error, entity.table) from None
@@ -92,5 +92,7 @@ def _reason(entity: Entity, error: psycopg.Error) -> str:
             )
         case psycopg.errors.NotNullViolation():
             return f"MapAble also needs {error.diag.column_name or 'a value'}, for which this database has no property."
+        case psycopg.errors.ProgramLimitExceeded():
+            return "One of these values is longer than MapAble's database takes."
         case _:
             return "MapAble's database refuses these values."
