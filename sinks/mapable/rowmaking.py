@@ -11,6 +11,7 @@ from typing import Final, LiteralString
 import psycopg
 from psycopg import sql
 
+from sinks.mapable.columns import AUTHOR, BLANK
 from sinks.mapable.rows import translated
 from sinks.mapable.writeback import ANNOUNCE, LOCK_WAIT, LOCK_WAIT_MS, MESSAGE_PREFIX, REFUSALS, WRITE_BACK
 from sinks.mapping.model import Column, Entity
@@ -24,12 +25,6 @@ join pg_class c on c.oid = a.attrelid
 join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = %(schema)s and c.relname = %(table)s and a.attnum > 0 and not a.attisdropped and a.atthasdef
 """
-
-AUTHOR: Final[Mapping[str, str]] = {"incident": "reportedBy", "risk": "identifiedBy"}
-"""Required columns that no property shows: who it was."""
-
-BLANK: Final[Mapping[str, tuple[str, ...]]] = {"risk": ("description",)}
-"""Required columns that no property shows, and about which the page says nothing."""
 
 
 class RowMaker:
