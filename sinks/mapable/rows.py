@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import sql
-from psycopg.adapt import Buffer
+from psycopg.abc import AdaptContext, Buffer
 from psycopg.types.datetime import TimestampLoader
 from psycopg.types.json import set_json_loads
 
@@ -59,9 +59,14 @@ class _TextOutsideRange(TimestampLoader):
 
 
 async def adapt(conn: Connection) -> None:
-    """Make a connection load what Python can't hold too, so that one odd value does not fail a whole read."""
-    conn.adapters.register_loader("timestamp", _TextOutsideRange)
-    set_json_loads(_json_or_nothing, conn)
+    """Make a pool's connection load what Python can't hold too, so that one odd value does not fail a whole read."""
+    load_odd_values(conn)
+
+
+def load_odd_values(context: AdaptContext) -> None:
+    """Register the loaders that `adapt` is for."""
+    context.adapters.register_loader("timestamp", _TextOutsideRange)
+    set_json_loads(_json_or_nothing, context)
 
 
 def _json_or_nothing(raw: str | bytes) -> object:
