@@ -94,7 +94,7 @@ class PageSink(Protocol):
     """Pages of the seven entities. Values are canonical JSON by field key; relations are lists of page ids."""
 
     def database_of(self, entity: Entity) -> str:
-        """Return the id of the entity's database; raises EntityUnavailable when setup did not make one."""
+        """Return the id of the entity's database; raises FatalError when setup did not make one."""
         ...
 
     def properties_of(self, entity: Entity) -> Mapping[str, str]:
@@ -114,7 +114,7 @@ class PageSink(Protocol):
         ...
 
     def turn(self, priority: Priority, *, begun: bool = False) -> AbstractAsyncContextManager[TurnTaken]:
-        """Wait for leave to send one request. `create`, `update` and `set_trashed` are called within a turn.
+        """Wait for leave to send one request. What changes or reads one page is called within a turn.
 
         `begun`: it goes on with a record that was read for it, and comes before those that only begin.
         """

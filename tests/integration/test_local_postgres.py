@@ -15,7 +15,7 @@ import pytest
 
 from deploy.local.binaries import find_or_install
 from deploy.local.commands import LocalError, server_user
-from deploy.local.demo_env import environment_for
+from deploy.local.demo_env import configured, environment_for
 from deploy.local.homes import home_of_clone, homes_ever_of
 from deploy.local.postgres import LocalPostgres, temporary
 from deploy.local.server import GivenServer, PostgresServer, PrivateServer
@@ -240,3 +240,20 @@ def test_commands_use_the_demo_only_where_nothing_is_configured(tmp_path: Path) 
 
 def test_no_setting_of_the_developer_reaches_a_test() -> None:
     assert not [name for name in os.environ if name == "DATABASE_URL" or name.startswith("NOTION_")]
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "configures"),
+    [
+        (b"DATABASE_URL=  # none yet\nNOTION_API_KEY=''\n", False),
+        (b"#DATABASE_URL=postgresql://old\n", False),
+        (b"export NOTION_API_KEY=real\n", True),
+        ("NOTION_API_KEY=real\r\n".encode("utf-16"), True),
+        (b'PROMPT="\nDATABASE_URL=of another program\n"\n', False),
+    ],
+    ids=["comments and quotes", "commented out", "export", "UTF-16", "within quotes"],
+)
+def test_a_dotenv_configures_what_the_service_reads_in_it(tmp_path: Path, dotenv: bytes, configures: bool) -> None:
+    (tmp_path / ".env").write_bytes(dotenv)
+
+    assert configured(tmp_path, {}) is configures

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from deploy.local.demo.data import FIRST_PARTICIPANT_ID
-from deploy.local.demo_env import parse
+from deploy.local.demo_env import settings_in
 
 ROOT = Path(__file__).resolve().parents[2]
 TELL = """
@@ -89,7 +89,7 @@ async def test_the_demo_comes_up_follows_changes_both_ways_and_stops_cleanly_twi
                     said += line
             found = re.search(r"(http://\S+)/sandbox/databases", said)
             assert found is not None
-            settings = parse((clone / ".local" / "demo.env").read_text("utf-8"))
+            settings = settings_in(clone / ".local" / "demo.env")
 
             async with await psycopg.AsyncConnection.connect(settings["DATABASE_URL"], autocommit=True) as db:
                 await db.execute('update "User" set name = %s where id = %s', (name, FIRST_PARTICIPANT_ID))
