@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -81,14 +81,3 @@ def parked_table(parked: Sequence[Parked]) -> Table:
     for item in parked:
         table.add_row(item.entity, item.system_id, item.reason, str(item.attempts), item.message)
     return table
-
-
-def parked_as_json(parked: Sequence[Parked]) -> list[dict[str, Any]]:
-    """Return the same for scripts."""
-    return [
-        {
-            "entity": item.entity, "systemId": item.system_id, "reason": item.reason, "message": item.message,
-            "attempts": item.attempts,
-        }
-        for item in parked
-    ]

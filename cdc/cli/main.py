@@ -17,7 +17,7 @@ from cdc import app, cluster
 from cdc.cli import terminal
 from cdc.cli.adopt import adopt
 from cdc.cli.audit import audit
-from cdc.cli.backfill_view import Bar, forecast_tables, parked_as_json, parked_table
+from cdc.cli.backfill_view import Bar, forecast_tables, parked_table
 from cdc.cli.choosing import chosen
 from cdc.cli.conflicts import conflicts
 from cdc.cli.deletes import deletes
@@ -34,6 +34,7 @@ from cdc.config import Settings
 from cdc.operate.backfill import Backfill
 from cdc.operate.forecast import Forecast, forecast
 from cdc.operate.installing import set_up
+from cdc.operate.records import parked_as_json
 from cdc.operate.status import Status, slot_as_json, slot_line, status_of
 from cdc.serving import drop_slot, serve
 from sinks.mapping.entities import ENTITIES
@@ -171,7 +172,7 @@ def _show_forecasts(forecasts: tuple[Forecast, ...], as_json: bool) -> None:
 
 def _show_parked(parked: tuple[Parked, ...], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"parked": parked_as_json(parked)}))
+        click.echo(json.dumps({"parked": [parked_as_json(item) for item in parked]}))
     elif parked:
         out.print(parked_table(parked))
     else:
@@ -196,7 +197,7 @@ def sweep(ctx: click.Context, entity: str | None, as_json: bool) -> None:
     settings = settings_of(ctx)
     found, parked = terminal.run(_sweep(settings, chosen(settings, entity), quiet=as_json))
     if as_json:
-        click.echo(json.dumps({"sweeps": sweeps_as_json(found), "parked": parked_as_json(parked)}))
+        click.echo(json.dumps({"sweeps": sweeps_as_json(found), "parked": [parked_as_json(item) for item in parked]}))
     else:
         out.print(sweeps_table(found))
         if parked:

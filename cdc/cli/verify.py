@@ -14,12 +14,13 @@ from rich.table import Table
 from cdc import app, cluster
 from cdc.app import Parts
 from cdc.cli import terminal
-from cdc.cli.backfill_view import Bar, parked_as_json, parked_table
+from cdc.cli.backfill_view import Bar, parked_table
 from cdc.cli.choosing import chosen
 from cdc.cli.terminal import EXIT_FINDINGS, err, out, settings_of
 from cdc.config import Settings
 from cdc.operate.backfill import Backfill
 from cdc.operate.differences import Finding, Verified, What
+from cdc.operate.records import parked_as_json
 from cdc.operate.verifying import Verifying, mark
 from cdc.watch.differing import Difference
 from sinks.mapping.entities import ENTITIES
@@ -56,7 +57,7 @@ def verify(ctx: click.Context, entity: str | None, repair: bool, values: bool, a
         differing = [_as_json(finding, values=values) for item in found for finding in item.findings]
         told = {
             "clean": _clean(found), "entities": [_counts(item) for item in found], "differences": differing,
-            "parked": parked_as_json(parked),
+            "parked": [parked_as_json(item) for item in parked],
         }
         click.echo(json.dumps(told))
     else:

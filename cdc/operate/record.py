@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from cdc.app import Parts, reader_of, sink_of
-from cdc.cli.backfill_view import parked_as_json
 from cdc.operate import next_step
-from cdc.operate.records import line_as_json, time_as_json
+from cdc.operate.records import line_as_json, parked_as_json, time_as_json
 from cdc.reconcile.facts import Facts, Gatherer
 from cdc.reconcile.merging import Merged, merge
 from cdc.reconcile.reading import Situation, unclaimed
@@ -246,9 +245,7 @@ def as_json(told: Told) -> dict[str, Any]:
         else {
             "dueSeconds": round(known.work.due_s, 3), "attempts": known.work.attempts, "inHand": known.work.in_hand,
         },
-        "parked": None
-        if known.parked is None
-        else parked_as_json([known.parked])[0],
+        "parked": parked_as_json(known.parked) if known.parked is not None else None,
         "delete": known.deletion.value if known.deletion is not None else None,
         "lately": [line_as_json(line) for line in known.lines],
         "next": told.next,
