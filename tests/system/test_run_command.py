@@ -177,6 +177,16 @@ async def test_a_sync_that_is_switched_off_keeps_no_slot(site: Site) -> None:
         assert await off.stop() == 0
 
 
+async def test_a_sync_that_is_switched_off_needs_no_key(site: Site) -> None:
+    site.sandbox.clear_requests()
+
+    async with site.service(NOTION_SYNC_ENABLED="false", NOTION_API_KEY="") as off:
+        assert await ready(off) == (200, {"role": "disabled", "enabled": False})
+        assert await off.stop() == 0
+
+    assert site.sandbox.count() == 0
+
+
 async def test_a_removed_property_is_left_out_until_setup_made_it_again(site: Site) -> None:
     async with site.service() as service:
         await service.event("stream.started")

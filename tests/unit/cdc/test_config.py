@@ -49,6 +49,13 @@ def test_what_is_missing_is_named_with_what_to_write() -> None:
     assert "NOTION_API_KEY is missing: write the connection's token" in said
 
 
+def test_a_sync_that_is_switched_off_needs_no_key() -> None:
+    environ = {"DATABASE_URL": NEEDED["DATABASE_URL"], "NOTION_SYNC_ENABLED": "Off"}
+
+    assert load(environ, None).notion_sync_enabled is False
+    assert "NOTION_API_KEY is missing" in refused({**environ, "NOTION_SYNC_ENABLED": "on"})
+
+
 def test_every_mistake_is_named_at_once() -> None:
     said = refused({"HTTP_PORT": "eighty", "TIME_ZONE": "Sydney", "NOTION_SYNC_RISKS": "perhaps", "DATABASE_URL": "db"})
 
