@@ -61,7 +61,8 @@ class Comment:
 class Page:
     """A page as the side answered it: canonical JSON values by field key, and by field why others could not be read.
 
-    A field in neither is not among the page's properties.
+    A field in neither is not among the page's properties. `mirrored`: by the other side of a dual relation the pages
+    that it shows, where all of them were read; it is never written, and no value of the page.
     """
 
     page_id: PageId
@@ -75,6 +76,7 @@ class Page:
     unknown: Mapping[str, Unknown] = field(default_factory=dict)
     created_by: str | None = None
     archived: bool = False
+    mirrored: Mapping[str, frozenset[PageId]] = field(default_factory=dict)
 
     def theirs(self, key: str) -> Theirs:
         """Return what the page shows for a field."""

@@ -27,6 +27,10 @@ insert into "CarePlan" (id, "participantId", "planName", goals, services, "start
     "updatedAt")
 values (%(id)s, 'ada', 'p', '[]', '[]', '2026-01-01', '2026-01-01', %(status)s, now())
 """
+REPORTED: Final = """
+insert into "Incident" (id, "incidentType", description, "occurredAt", "reportedBy", "ndisReported", "updatedAt")
+values ('reported', 'SERIOUS_INCIDENT', 'A fall', '2026-03-05', 'ada', true, now())
+"""
 NOT_LIVE: Final = """
 select count(*) from notion_sync."NotionSyncMapping" where "pageState" <> 'live' and "systemId" <> 'purged 1'
 """
@@ -132,6 +136,24 @@ async def test_a_removed_property_pauses_itself_alone_until_setup_made_it_again(
     await scene.until(lambda: scene.shows("Risks", "removed 1", Category="fire"))
     await scene.until(lambda: scene.shows("Risks", "removed 3", Category="falls"))
     await scene.until(lambda: scene.shows("Risks", "new 1", Category="falls"))
+    await until_told(scene, "pausedFields", holds=False)
+
+
+async def test_a_checkbox_that_is_removed_unreports_no_incident(scene: Scene) -> None:
+    await scene.run(REPORTED)
+    await scene.until(lambda: scene.shows("Incidents", "reported", NDIS_Reported=True))
+    await scene.settled()
+    scene.sandbox.people.remove_property("Incidents", "NDIS Reported")
+
+    scene.sandbox.people.edit(scene.page_id("Incidents", "reported"), {"Description": "Edited"})
+    await scene.look("incident", "reported")
+    code, _, said = await command(scene.env, "setup")
+
+    assert code == 0, said
+    await scene.until(lambda: scene.shows("Incidents", "reported", NDIS_Reported=True, Description="Edited"))
+    assert await scene.rows('select "ndisReported", description from "Incident"') == [
+        {"ndisReported": True, "description": "Edited"}
+    ]
     await until_told(scene, "pausedFields", holds=False)
 
 

@@ -163,6 +163,23 @@ def test_switches_and_directions_are_per_database() -> None:
     assert settings.direction_of(by_name("incident")) == "both"
 
 
+@pytest.mark.parametrize(
+    ("name", "entity"),
+    [
+        ("PARTICIPANTS", "participant"), ("NDIS_PLANS", "ndisplan"), ("CARE_PLANS", "careplan"),
+        ("INCIDENTS", "incident"), ("COMPLAINTS", "complaint"), ("RISKS", "risk"), ("PAYMENTS", "payment"),
+    ],
+)
+def test_each_switch_direction_and_id_is_of_one_database(name: str, entity: str) -> None:
+    settings = given(
+        **{f"NOTION_SYNC_{name}": "false", f"NOTION_DIRECTION_{name}": "from_notion", f"NOTION_{name}_DB_ID": ID}
+    )
+
+    assert {each.name for each in ENTITIES} - {each.name for each in settings.entities} == {entity}
+    assert [each.name for each in ENTITIES if settings.direction_of(each) == "from_notion"] == [entity]
+    assert list(settings.databases) == [entity]
+
+
 def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text('export HTTP_PORT="9001"  # ours\nTIME_ZONE=UTC\nNOTION_API_KEY=from_file\n', "utf-8")
