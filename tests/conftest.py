@@ -32,6 +32,7 @@ SCRUBBED_NAMES = frozenset(
         "HTTP_PORT",
         "STATE_SCHEMA",
         "REPLICATION_SLOT",
+        "REPLICATION_PLUGIN",
         "TIME_ZONE",
         "SYNC_REQUESTS_PER_MINUTE",
         "AUDIT_RETENTION_DAYS",
