@@ -48,7 +48,9 @@ TABLES: Final[LiteralString] = """
            array(
                select a.attname::text from pg_attribute a
                where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+                 and a.attgenerated = ''      -- what is computed is not sent
            ) as columns,
+           exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary) as has_key,
            array(
                select a.attname::text from pg_index i
                join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
@@ -90,6 +92,7 @@ class Table:
 
     name: str
     identity: str
+    has_key: bool
     columns: Sequence[str]
     named_by: Sequence[str]
 
@@ -222,6 +225,8 @@ def statements(wanted: Wanted, found: Found) -> tuple[sql.Composed, ...]:
         for table in found.tables.values()
         if _can_be_published(table, found)
     )
+    if not tables.as_string(None):
+        return ()
     create = sql.SQL("create publication {} for table {}").format(name, tables)
     if found.publication is None:
         return (create,)
