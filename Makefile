@@ -3,6 +3,9 @@
 .DELETE_ON_ERROR:
 # the shell takes these from its environment: pasted into a command, a value's quotes would end it
 export SQL DATABASE ID PROPERTY VALUE PARENT_PAGE ENTITY SEEDS PYTHON
+# what tests run with, where it is said: PLUGIN=pgoutput, POSTGRES=18 (the wheel's, which has pgoutput only)
+export TEST_PLUGIN := $(PLUGIN)
+export TEST_POSTGRES := $(POSTGRES)
 .PHONY: help run test test-all chaos check setup backfill status psql edit postgres-minors lock clean
 # relative throughout: the clone's path may have spaces
 PY := .venv/bin/python
@@ -16,7 +19,7 @@ help:  ## Show this list
 run: $(READY)  ## Start everything; nothing configured: a demo with its own Postgres and Notion stand-in
 	@exec $(PY) -m deploy.local.run
 
-test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them)
+test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them; PLUGIN=pgoutput, POSTGRES=18)
 	@$(PY) -m pytest -m "not slow" $(WORKERS) $(ARGS)
 
 test-all: $(READY)  ## Run every test, slow ones too

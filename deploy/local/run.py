@@ -173,6 +173,8 @@ def _environment(dsn: str, said: Mapping[str, str]) -> dict[str, str]:
     return {
         **kept,
         "DATABASE_URL": dsn,
+        # a Postgres from the wheel has no wal2json
+        "REPLICATION_PLUGIN": "auto",
         "NOTION_BASE_URL": said["url"],
         "NOTION_API_KEY": said["token"],
         "NOTION_PARENT_PAGE_ID": said["parent_page_id"],
