@@ -225,7 +225,7 @@ async def test_a_late_worker_does_not_take_for_done_what_the_next_one_parked(poo
 
     await finish(pool, late)
 
-    assert [item.system_id for item in await queue.parked()] == ["r1"]
+    assert [item.system_id for item in await parked(pool)] == ["r1"]
     assert await left(pool) == 1
 
 
