@@ -15,6 +15,7 @@ from cdc.web.application import Routes, application
 from cdc.web.audit import Audit
 from cdc.web.auth import Guard
 from cdc.web.conflicts import Conflicts
+from cdc.web.dashboard.dashboard import Dashboard
 from cdc.web.health import Probes
 from cdc.web.status import Status
 from cdc.web.sync import Sync
@@ -35,6 +36,7 @@ def site(parts: Parts, probes: Probes, on_marked: Callable[[], None]) -> web.App
     webhook = Webhook(
         parts.pool, settings.notion_webhook_secret, on_marked=on_marked, observer=parts.metrics.webhook
     )
+    dashboard = Dashboard(parts, orders, overview, on_marked=on_marked)
     app = application(
         probes.routes(),
         webhook.routes() if enabled else switched_off(),
@@ -43,6 +45,8 @@ def site(parts: Parts, probes: Probes, on_marked: Callable[[], None]) -> web.App
         Conflicts(parts.pool, orders, guard, on_marked=on_marked).routes(),
         Audit(parts.pool, guard).routes(),
         _set_aside(guard),
+        dashboard.routes(),
+        around=(dashboard.middleware(),),
     )
     app[parked.POOL] = app[deletes.POOL] = parts.pool
     return app
