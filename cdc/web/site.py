@@ -36,7 +36,7 @@ def site(parts: Parts, probes: Probes, on_marked: Callable[[], None]) -> web.App
     webhook = Webhook(
         parts.pool, settings.notion_webhook_secret, on_marked=on_marked, observer=parts.metrics.webhook
     )
-    dashboard = Dashboard(parts, orders, overview, on_marked=on_marked)
+    dashboard = Dashboard(parts, orders, overview, guard, on_marked=on_marked)
     app = application(
         probes.routes(),
         webhook.routes() if enabled else switched_off(),

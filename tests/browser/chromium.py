@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -13,6 +16,7 @@ from playwright.async_api import Browser, async_playwright
 from deploy.local import apt
 from deploy.local.commands import LocalError
 
+LOCK: Final = Path(tempfile.gettempdir()) / "mapable-cdc-chromium.lock"
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 # nothing of it may reach out; no graphics card is at hand where tests run
 ARGUMENTS: Final = (
@@ -20,9 +24,19 @@ ARGUMENTS: Final = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 
+INSTALLING: Final = pytest.mark.timeout(600)
+"""The first test of all may have to install the browser."""
+
 
 def chromium() -> str:
     """Return the browser's path; skips the test, and says what could not run, without one."""
+    # one at a time: half of a package that another worker is just installing starts nothing
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _found_or_installed()
+
+
+def _found_or_installed() -> str:
     if (found := _here()) is not None:
         return found
     if apt.available():

@@ -10,10 +10,11 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped] # it has no types
 from playwright.async_api import Browser, Page, StorageState, expect
 
+from tests.browser.chromium import INSTALLING
 from tests.browser.screen import frozen, on_screen, parked
 from tests.system.scene import Scene
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, INSTALLING, pytest.mark.asyncio(loop_scope="module")]
 
 PAGES: Final = (
     "/", "/conflicts", "/parked", "/deletes", "/record", "/record?entity=risk&id=both", "/audit",

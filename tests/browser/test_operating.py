@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from tests.browser.chromium import INSTALLING
 from tests.browser.screen import PARKED, frozen, on_screen, parked, risk, signed_in, tabbed_to, title
 from tests.system.scene import Scene
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, INSTALLING, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_a_change_is_seen_to_arrive_without_loading_the_page_anew(scene: Scene, page: Page) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import psycopg
 import pytest
 import pytest_asyncio
 
+from deploy.local.server import PostgresServer, PrivateServer
+from tests.conftest import SCHEMA
+from tests.system.conftest import copied
 from tests.system.desk import ADMIN
 from tests.system.scene import Scene, staged
+from tests.system.service import Service
 from tests.system.visitor import Seen, Visitor, visiting
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,8 +65,8 @@ async def operator(scene: Scene) -> AsyncIterator[Visitor]:
         yield visitor
 
 
-async def risk(scene: Scene, system_id: str, title: str) -> None:
-    await scene.run(RISK, id=system_id, title=title, participant="ana")
+async def risk(scene: Scene, system_id: str, title: str, participant: str | None = "ana") -> None:
+    await scene.run(RISK, id=system_id, title=title, participant=participant)
     await scene.until(lambda: scene.page("Risks", system_id) is not None)
     await scene.settled()
 
@@ -73,6 +79,11 @@ async def followed(operator: Visitor, seen: Seen) -> Seen:
     """Go where a form leads."""
     assert seen.status == 303, seen.text
     return await operator.get(seen.headers["Location"])
+
+
+async def conflict(scene: Scene, system_id: str) -> dict[str, Any]:
+    found = await scene.rows("select * from notion_sync.conflict")
+    return next(each for each in found if each["systemId"] == system_id)
 
 
 async def actions(scene: Scene, system_id: str) -> list[tuple[str, str]]:
@@ -303,6 +314,88 @@ async def test_a_page_has_one_heading_a_language_and_a_name_for_every_field(oper
     assert all(f'<label for="{field}">' in seen.html for field in fields)
 
 
-async def conflict(scene: Scene, system_id: str) -> dict[str, Any]:
-    found = await scene.rows("select * from notion_sync.conflict")
-    return next(each for each in found if each["systemId"] == system_id)
+async def test_conflicts_come_a_page_at_a_time(scene: Scene, operator: Visitor) -> None:
+    for number in range(30):
+        await opened(scene, f"many-{number:02}")
+
+    seen, after = set[str](), 0
+    while True:
+        page = await operator.get(f"/conflicts?after={after}")
+        seen |= set(re.findall(r"many-\d\d", page.text))
+        link = re.search(r'href="/conflicts\?after=(\d+)">Further', page.html)
+        if link is None:
+            break
+        after = int(link[1])
+
+    assert len(seen) == 30
+
+
+async def test_what_differs_between_two_texts_is_marked(scene: Scene, operator: Visitor) -> None:
+    await opened(scene, "marked", mapable="Fall on the <front> ramp", notion="Fall on the <back> ramp")
+    last = await scene.value("select max(id) from notion_sync.conflict")
+
+    seen = await operator.get(f"/conflicts?after={last - 1}")
+
+    assert "Fall on the &lt;<mark>front</mark>&gt; ramp" in seen.html
+    assert "Fall on the &lt;<mark>back</mark>&gt; ramp" in seen.html
+
+
+async def test_orders_are_counted_with_those_of_the_endpoints(
+    postgres_server: PostgresServer, mapable_template: str
+) -> None:
+    with copied(postgres_server, mapable_template) as dsn:
+        async with staged(dsn, ADMIN_TOKEN=ADMIN, SYNC_REQUESTS_PER_MINUTE="2") as scene:
+            await risk(scene, "limited", "Title", participant=None)
+            status, _, _ = await scene.call("POST", "/api/notion/sync/risk?id=limited", token=ADMIN)
+            async with visiting(scene) as operator:
+                await operator.get("/record?entity=risk&id=limited")
+                seen = [await operator.post("/record/sync", entity="risk", id="limited") for _ in range(2)]
+
+            assert (status, [each.status for each in seen]) == (202, [303, 429])
+            assert 0 < int(seen[1].headers["Retry-After"]) <= 60
+
+
+async def test_while_the_sync_is_disabled_the_dashboard_says_so(
+    postgres_server: PostgresServer, mapable_template: str
+) -> None:
+    with copied(postgres_server, mapable_template) as dsn:
+        async with staged(dsn, ADMIN_TOKEN=ADMIN) as scene:
+            env = {**scene.env, "NOTION_SYNC_ENABLED": "false", "REPLICATION_SLOT": "disabled_of_the_dashboard"}
+            async with Service(env) as disabled:
+                await disabled.line("/readyz")
+                other = Scene(dsn, scene.db, scene.sandbox, env, disabled)
+                async with visiting(other) as operator:
+                    seen = [await operator.get(path) for path in ("/", "/conflicts", "/record?entity=risk&id=x")]
+                    refused = await operator.post("/record/sync", entity="risk", id="x")
+
+                assert [each.status for each in seen] == [200] * 3
+                assert "The sync is switched off" in seen[0].text
+                assert "the sync is disabled" in seen[2].text
+                assert refused.status == 409
+                assert await disabled.stop() == 0
+
+
+async def test_a_notion_that_hangs_keeps_no_page_from_being_shown(scene: Scene, operator: Visitor) -> None:
+    await risk(scene, "slow", "Shown all the same")
+    scene.sandbox.faults.script(kind="timeout", method="GET", path_pattern="/v1/pages/.*")
+
+    seen = await operator.get("/record?entity=risk&id=slow")
+
+    assert seen.status == 200
+    assert "Notion did not answer in time" in seen.text
+    assert "Shown all the same" in seen.text
+
+
+async def test_a_database_that_is_away_is_told_on_a_page(private_postgres: PrivateServer) -> None:
+    private_postgres.create_database("mapable")
+    dsn = private_postgres.dsn("mapable")
+    with psycopg.connect(dsn) as conn:
+        conn.execute(SCHEMA.read_bytes())
+    async with staged(dsn, ADMIN_TOKEN=ADMIN) as scene, visiting(scene) as operator:
+        await asyncio.to_thread(private_postgres.stop, "immediate")
+        seen = await operator.get("/")
+        await asyncio.to_thread(private_postgres.start)
+
+        assert seen.status == 503
+        assert "can't be done just now" in seen.text
+        assert "Retry-After" in seen.headers

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from cdc.operate.contrast import Piece, contrast
 from cdc.operate.orders import Declined, Orders
 from cdc.operate.records import entity_name
 from cdc.operate.showing import Value, field_in_conflict, value_of
@@ -51,6 +52,11 @@ class Card:
     @property
     def deciding(self) -> bool:
         return self.conflict.status == "deciding"
+
+    @property
+    def sides(self) -> tuple[tuple[Piece, ...], tuple[Piece, ...]] | None:
+        """Both texts in pieces, with what differs; None where a side is no text."""
+        return None if self.mapable.said or self.notion.said else contrast(self.mapable.text, self.notion.text)
 
 
 class ConflictPages:

@@ -13,6 +13,7 @@ from cdc.app import Parts
 from cdc.operate.orders import Orders
 from cdc.web.answers import REASON
 from cdc.web.application import Handler, Routes
+from cdc.web.auth import Guard
 from cdc.web.dashboard.audit import AuditPage
 from cdc.web.dashboard.conflicts import ConflictPages
 from cdc.web.dashboard.door import Door
@@ -31,7 +32,7 @@ class Dashboard:
     """The pages. `on_marked` is called when there is something due."""
 
     def __init__(
-        self, parts: Parts, orders: Orders, overview: Overview, *, on_marked: Callable[[], None]
+        self, parts: Parts, orders: Orders, overview: Overview, guard: Guard, *, on_marked: Callable[[], None]
     ) -> None:
         settings = parts.settings
         self._pages = Pages(settings.zone)
@@ -41,7 +42,7 @@ class Dashboard:
             OverviewPage(parts, overview, front),
             ConflictPages(parts.pool, orders, front, settings.zone, on_marked=on_marked),
             SetAsidePages(parts.pool, front, on_marked=on_marked),
-            RecordPage(parts, orders, front, on_marked=on_marked),
+            RecordPage(parts, orders, front, guard, on_marked=on_marked),
             AuditPage(parts.pool, front),
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import math
 import re
 import secrets
 import time
@@ -19,7 +18,7 @@ from pydantic import SecretStr
 
 from cdc.web.answers import Refusal
 from cdc.web.application import Handler, Routes
-from cdc.web.auth import LOOKS_PER_MINUTE, WINDOW_S
+from cdc.web.auth import LOOKS_PER_MINUTE, WINDOW_S, now_s, patiently
 from cdc.web.dashboard.forms import Form, form_of
 from cdc.web.dashboard.pages import Pages
 from cdc.web.dashboard.sessions import SESSION_S, Session, Sessions
@@ -27,6 +26,9 @@ from cdc.web.ratelimit import Window
 
 GUESSES_PER_MINUTE: Final = 10
 """Wrong tokens, of all people together: nobody mistypes more often, and whoever guesses gets nowhere."""
+
+PAGE_S: Final = 6.0
+"""A page that takes longer is told as a failure: with the database away, the pool would go on waiting for it."""
 
 CLOSED: Final = (
     "ADMIN_TOKEN is not set, so nobody may look: set it to a long random text and start again, then sign in with it"
@@ -64,8 +66,9 @@ class Door:
             session = self._session(request)
             if session is None:
                 raise web.HTTPSeeOther("/sign-in?" + urlencode({"next": request.path_qs}))
-            _patiently(self._looks.take(_now_s()))
-            return await page(request, session)
+            patiently(self._looks.take(now_s()))
+            async with asyncio.timeout(PAGE_S):
+                return await page(request, session)
 
         return guarded
 
@@ -76,7 +79,7 @@ class Door:
             session = self._session(request)
             if session is None:
                 raise web.HTTPSeeOther("/sign-in")
-            _patiently(self._looks.take(_now_s()))
+            patiently(self._looks.take(now_s()))
             form = await form_of(request)
             if not self._open.form_is_ours(session, form.text("form_token") or ""):
                 raise Refusal(HTTPStatus.FORBIDDEN, STALE)
@@ -109,9 +112,9 @@ class Door:
         visitor = request.cookies.get(_visitor_name(request), "")
         if not visitor or not _equal(form.text("form_token") or "", visitor):
             raise Refusal(HTTPStatus.FORBIDDEN, STALE)
-        _patiently(self._guesses.wait_s(_now_s()))
+        patiently(self._guesses.wait_s(now_s()))
         if not sessions.admits((form.text("token") or "").strip()):
-            self._guesses.take(_now_s())
+            self._guesses.take(now_s())
             log.warning("session.refused")
             return self._asked(request, form.text("next"), HTTPStatus.UNAUTHORIZED, wrong=True)
         session = sessions.begin(secrets.token_urlsafe(24), time.time())
@@ -139,19 +142,6 @@ class Door:
         )
         _set_cookie(request, answer, _visitor_name(request), visitor)
         return answer
-
-
-def _now_s() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def _patiently(wait_s: float) -> None:
-    """Refuse who has to wait."""
-    if wait_s > 0:
-        raise Refusal(
-            HTTPStatus.TOO_MANY_REQUESTS, f"too many calls within a minute: try again in {math.ceil(wait_s)} seconds",
-            headers={"Retry-After": str(math.ceil(wait_s))},
-        )
 
 
 def _equal(given: str, wanted: str) -> bool:

@@ -16,6 +16,7 @@ from cdc.operate.record import FieldTold, Told, explain
 from cdc.operate.showing import Value, value_of
 from cdc.web.answers import Refusal
 from cdc.web.application import Routes
+from cdc.web.auth import Guard
 from cdc.web.dashboard.audit import given
 from cdc.web.dashboard.forms import Form
 from cdc.web.dashboard.front import Front, go_on
@@ -25,7 +26,7 @@ from sinks.mapping.entities import ENTITIES, by_name
 from sinks.mapping.model import Entity
 from state.changes import ABSENT
 
-PATIENCE_S: Final = 8.0
+PATIENCE_S: Final = 3.0
 """A Notion that is slow, or a budget that is used up, must not keep the page from being shown."""
 
 
@@ -42,9 +43,12 @@ class FieldRow:
 class RecordPage:
     """The page and its form. `on_marked` is called when there is something due."""
 
-    def __init__(self, parts: Parts, orders: Orders, front: Front, *, on_marked: Callable[[], None]) -> None:
+    def __init__(
+        self, parts: Parts, orders: Orders, front: Front, guard: Guard, *, on_marked: Callable[[], None]
+    ) -> None:
         self._parts = parts
         self._orders = orders
+        self._guard = guard
         self._front = front
         self._on_marked = on_marked
 
@@ -84,6 +88,8 @@ class RecordPage:
         ]
 
     async def _sync(self, request: web.Request, session: Session, form: Form) -> web.Response:
+        # of all orders together, wherever they come from
+        self._guard.count_order()
         name, system_id = form.text("entity") or "", form.text("id") or ""
         if not self._parts.settings.notion_sync_enabled:
             raise Refusal(HTTPStatus.CONFLICT, "the sync is disabled (NOTION_SYNC_ENABLED=false)")
