@@ -21,6 +21,7 @@ PURE = (
     "cdc/watch/verdicts.py", "cdc/operate/findings.py", "cdc/operate/doctor_needs.py", "cdc/watch/differing.py",
     "cdc/reconcile/merging.py", "cdc/reconcile/strategy.py", "cdc/reconcile/crossing.py",
     "cdc/replication/frames.py", "cdc/replication/pressure.py", "cdc/replication/wal2json.py",
+    "cdc/replication/pgmessages.py", "cdc/replication/pgoutput.py", "cdc/replication/plugins.py",
     "sinks/notion/failures.py",
     "sinks/notion/properties.py", "sinks/notion/ids.py", "sinks/notion/options.py", "sinks/notion/pages.py",
     "sinks/notion/completion.py", "sinks/notion/drift.py", *sorted(

@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from cdc.app import Parts
-from cdc.operate.orders import Declined, Orders, check_id
+from cdc.operate.orders import Declined, Orders
 from cdc.operate.record import FieldTold, Told, explain
 from cdc.operate.showing import Value, value_of
 from cdc.web.answers import Refusal
@@ -91,10 +91,7 @@ class RecordPage:
         # of all orders together, wherever they come from
         self._guard.count_order()
         name, system_id = form.text("entity") or "", form.text("id") or ""
-        if not self._parts.settings.notion_sync_enabled:
-            raise Refusal(HTTPStatus.CONFLICT, "the sync is disabled (NOTION_SYNC_ENABLED=false)")
         try:
-            check_id(system_id)
             await self._orders.sync(name, system_id)
         except Declined as declined:
             raise Refusal(STATUS[declined.why], str(declined)) from None
