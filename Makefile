@@ -1,7 +1,11 @@
 # Every command makes its own virtual environment first, if it is missing or out of date. Start with: make help
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-export SQL
+# the shell takes these from its environment: pasted into a command, a value's quotes would end it
+export SQL DATABASE ID PROPERTY VALUE PARENT_PAGE ENTITY SEEDS PYTHON
+# what tests run with, where it is said: PLUGIN=pgoutput, POSTGRES=18 (the wheel's, which has pgoutput only)
+export TEST_PLUGIN := $(PLUGIN)
+export TEST_POSTGRES := $(POSTGRES)
 .PHONY: help run test test-all chaos bench check setup backfill status psql edit postgres-minors lock clean
 # relative throughout: the clone's path may have spaces
 PY := .venv/bin/python
@@ -15,14 +19,14 @@ help:  ## Show this list
 run: $(READY)  ## Start everything; nothing configured: a demo with its own Postgres and Notion stand-in
 	@exec $(PY) -m deploy.local.run
 
-test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them)
+test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them; PLUGIN=pgoutput, POSTGRES=18)
 	@$(PY) -m pytest -m "not slow" $(WORKERS) $(ARGS)
 
 test-all: $(READY)  ## Run every test, slow ones too
 	@$(PY) -m pytest $(WORKERS) $(ARGS)
 
 chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=1-200 or 7 replays)
-	@$(PY) -m tests.chaos '$(or $(SEEDS),1-5)' --logs .local/chaos
+	@$(PY) -m tests.chaos "$${SEEDS:-1-5}" --logs .local/chaos
 
 bench: $(READY)  ## Measure it beside peers and limits, and print one table (ROWS="capture latency", RUNS=5, QUICK=1)
 	@$(PY) -m tests.bench $(ROWS) $(if $(RUNS),--runs '$(RUNS)') $(if $(filter-out 0 no false,$(QUICK)),--quick)
@@ -33,10 +37,10 @@ check: $(READY)  ## Lint, types and the direction of imports
 	@$(PY) -m pytest -q tests/test_architecture.py
 
 setup: $(READY)  ## Create or complete the seven Notion databases (PARENT_PAGE=id or URL)
-	@exec $(PY) -m deploy.local.cli setup $(if $(PARENT_PAGE),'$(PARENT_PAGE)')
+	@exec $(PY) -m deploy.local.cli setup $(if $(PARENT_PAGE),"$$PARENT_PAGE")
 
 backfill: $(READY)  ## Bring every row to Notion (ENTITY=participant, DRY_RUN=1)
-	@exec $(PY) -m deploy.local.cli backfill $(if $(ENTITY),--entity '$(ENTITY)') $(if $(filter-out 0 no false,$(DRY_RUN)),--dry-run)
+	@exec $(PY) -m deploy.local.cli backfill $(if $(ENTITY),--entity "$$ENTITY") $(if $(filter-out 0 no false,$(DRY_RUN)),--dry-run)
 
 status: $(READY)  ## Show where the sync stands
 	@exec $(PY) -m deploy.local.cli status
@@ -45,7 +49,7 @@ psql: $(READY)  ## Open psql in the running demo (SQL="update ..." runs one stat
 	@exec $(PY) -m deploy.local.psql $(if $(SQL),-c "$$SQL")
 
 edit: $(READY)  ## Edit a page in the running demo's Notion (DATABASE= ID= PROPERTY= VALUE=)
-	@exec $(PY) -m deploy.local.edit '$(DATABASE)' '$(ID)' '$(PROPERTY)' '$(VALUE)'
+	@exec $(PY) -m deploy.local.edit "$$DATABASE" "$$ID" "$$PROPERTY" "$$VALUE"
 
 postgres-minors: $(READY)  ## Try every minor of Postgres that apt offers: start, slot, one change, stop
 	@$(PY) -m deploy.local.minors
@@ -62,4 +66,4 @@ clean:  ## Stop the demo's server and remove all that these commands have made
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt deploy/local/bootstrap.sh
-	@PYTHON='$(PYTHON)' sh deploy/local/bootstrap.sh
+	@sh deploy/local/bootstrap.sh

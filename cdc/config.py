@@ -30,12 +30,14 @@ from cdc.spelling import (
     Level,
     Name,
     NotionId,
+    Plugin,
     Seconds,
     SharedFields,
     Strategy,
     Switch,
     TimeZone,
     Token,
+    says_off,
 )
 from sinks.mapping.entities import ENTITIES
 from sinks.mapping.model import Entity
@@ -71,6 +73,7 @@ class Settings(BaseSettings):
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     state_schema: Name = "notion_sync"
     replication_slot: Name = "mapable_cdc"
+    replication_plugin: Plugin = "wal2json"
     log_level: Level = "info"
     log_format: Format = "auto"
     databases: Mapping[str, NotionId] = Field(default_factory=dict)
@@ -143,6 +146,8 @@ _ALIASES: Final = dict.fromkeys(
     ("NOTION_TOKEN", "NOTION_KEY", "NOTION_SECRET", "NOTION_INTEGRATION_TOKEN", "NOTION_INTEGRATION_SECRET"),
     "NOTION_API_KEY",
 ) | {"NOTION_PAGE_ID": "NOTION_PARENT_PAGE_ID", "NOTION_RATE_LIMIT": "NOTION_REQUESTS_PER_MINUTE"}
+NO_KEY: Final = "none"
+"""Who switched the sync off, so that nothing is sent, needs no key."""
 KNOWN: Final = frozenset(_GROUPS) | frozenset(_PLAIN)
 
 
@@ -165,6 +170,8 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(
             values[group][entity] = value
         elif name in _PLAIN:
             values[_PLAIN[name]] = value
+    if says_off(values.get("notion_sync_enabled")):
+        values.setdefault("notion_api_key", NO_KEY)
     settings: Settings | None = None
     try:
         settings = Settings(**values)

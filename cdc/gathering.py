@@ -88,8 +88,9 @@ class Gathering:
             case Commit(end_lsn=end_lsn):
                 self._transaction = None
                 self._ends_at(end_lsn)
-            case Truncate(table=table):
-                self.sweep(table)
+            case Truncate(table=table, also=also):
+                for emptied in (table, *also):
+                    self.sweep(emptied)
             case LogicalMessage(transactional=True, content=content) if content == WRITE_BACK:
                 self._is_ours()
             case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -53,9 +54,12 @@ class Gauges:
         self.budget_used.set_function(lambda: pacer.used)
         self.notion_down.set_function(lambda: pacer.breaker.open)
 
-    async def refresh(self, pool: Pool, slot: str, *, secret_given: bool) -> None:
-        """Read everything; raises what the database raises."""
-        self._show(await status_of(pool, slot))
+    async def refresh(self, pool: Pool, slot: str, *, secret_given: bool, paused: Collection[str]) -> None:
+        """Read everything; raises what the database raises. `paused`: what the process found out and nobody stores."""
+        status = await status_of(pool, slot)
+        self._show(status)
+        for entity in set(paused) - {entity for entity, field, _ in status.paused if field is None}:
+            self.paused.labels(entity).inc()
         async with pool.connection() as conn:
             waiting, oldest_s = await conflicts.waiting(conn)
             swept = await looks.sweeps(conn)
@@ -84,15 +88,8 @@ class Gauges:
             self.slot_state.labels(state).set(state == now)
         self.slot_active.set(slot is not None and slot.active)
         self.retained.set((slot.retained_bytes or 0) if slot is not None else 0)
-        self.lag.set(_lag_bytes(slot))
+        self.lag.set(slot.lag_bytes if slot is not None else 0)
         self.safe.set(_safe_bytes(slot))
-
-
-def _lag_bytes(slot: SlotState | None) -> int:
-    """Return how far the end of the log is from what was acknowledged: both are known from where the slot begins."""
-    if slot is None or slot.restart_lsn is None or slot.confirmed_flush_lsn is None or slot.retained_bytes is None:
-        return 0
-    return max(0, slot.restart_lsn + slot.retained_bytes - slot.confirmed_flush_lsn)
 
 
 def _safe_bytes(slot: SlotState | None) -> float:

@@ -12,14 +12,11 @@ import structlog
 from cdc import app
 from cdc.cli.terminal import err, on_stop_signals
 from cdc.config import Settings
-from cdc.refusals import refused
-from cdc.replication import slot as slots
-from cdc.replication.faults import SlotBusy
+from cdc.operate.dropping import drop_slot
 from cdc.supervisor import Supervisor
 from cdc.web.application import serving
 from cdc.web.health import Probes, Render
 from cdc.web.site import site
-from state.errors import FatalError
 
 TOKEN_CHECK_S: Final = 5.0
 """A Notion that hangs must not keep the log from being read."""
@@ -46,7 +43,7 @@ async def serve(settings: Settings) -> None:
             supervisor.stop()
 
         on_stop_signals(stop)
-        probes = Probes(supervisor.readiness, metrics_of(parts))
+        probes = Probes(supervisor.readiness, metrics_of(parts, supervisor))
         async with serving(site(parts, probes, supervisor.wake), settings.http_host, settings.http_port) as port:
             err.print(f"mapable-cdc: http://{_url_host(settings.http_host)}:{port}/readyz", soft_wrap=True)
             await _check_token(parts, stopping)
@@ -88,15 +85,15 @@ async def _check_token(parts: app.Parts, stopping: asyncio.Event) -> None:
         await asyncio.gather(check, stopped, return_exceptions=True)
 
 
-def metrics_of(parts: app.Parts) -> Render:
-    """Return what renders the metrics after refreshing the gauges from the database."""
+def metrics_of(parts: app.Parts, supervisor: Supervisor) -> Render:
+    """Return what renders the metrics after refreshing the gauges from the database and from what the process knows."""
 
     async def render() -> bytes:
         try:
             async with asyncio.timeout(METRICS_S):
                 await parts.metrics.gauges.refresh(
                     parts.pool, parts.settings.replication_slot,
-                    secret_given=parts.settings.notion_webhook_secret is not None,
+                    secret_given=parts.settings.notion_webhook_secret is not None, paused=supervisor.paused,
                 )
         except (psycopg.Error, TimeoutError):
             # when the database is down is when the other figures are looked at
@@ -128,22 +125,6 @@ async def _disabled(settings: Settings) -> None:
     ):
         err.print(f"mapable-cdc: http://{_url_host(settings.http_host)}:{port}/readyz", soft_wrap=True)
         await stopping.wait()
-
-
-async def drop_slot(settings: Settings) -> bool:
-    """Drop the slot and return whether there was one; raises FatalError while it is in use."""
-    try:
-        conn = await psycopg.AsyncConnection.connect(settings.direct.dsn, autocommit=True, connect_timeout=10)
-    except psycopg.OperationalError as error:
-        raise refused(error) from None
-    async with conn:
-        try:
-            return await slots.drop(conn, settings.replication_slot)
-        except SlotBusy:
-            raise FatalError(
-                f"the slot {settings.replication_slot} is in use: a `mapable-cdc run` streams from it",
-                "Stop that process first (or start it with NOTION_SYNC_ENABLED=false: it then drops the slot itself).",
-            ) from None
 
 
 def _url_host(host: str) -> str:

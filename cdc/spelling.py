@@ -29,6 +29,11 @@ def _switch(value: object) -> object:
     raise ValueError("true or false is expected")
 
 
+def says_off(value: object) -> bool:
+    """Whether a switch is spelled as off."""
+    return str(value).strip().lower() in _FALSE
+
+
 def _name(value: str) -> str:
     if re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value) is None or value.startswith("pg_"):
         raise ValueError(
@@ -102,6 +107,7 @@ Token = Annotated[SecretStr, AfterValidator(_token)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Direction = Annotated[Literal["to_notion", "from_notion", "both"], BeforeValidator(_underscored)]
 Strategy = Annotated[Literal["last-write-wins", "timestamp-based", "manual-review"], BeforeValidator(_dashed)]
+Plugin = Annotated[Literal["wal2json", "pgoutput", "auto"], BeforeValidator(_lower)]
 Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_level)]
 Format = Annotated[Literal["auto", "json", "console"], BeforeValidator(_lower)]
 TimeZone = Annotated[str, AfterValidator(_zone)]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -19,6 +20,16 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
 
 CONNECT_TIMEOUT_S = 10
+ALIVE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "connect_timeout": str(CONNECT_TIMEOUT_S),
+        "keepalives_idle": "5",
+        "keepalives_interval": "2",
+        "keepalives_count": "3",
+        "tcp_user_timeout": "10000",
+    }
+)
+"""A peer that vanished without a word is noticed by the kernel within seconds: nobody waits on a dead connection."""
 TRUSTED_S = 1.0
 RECONNECT_S = 5.0
 """A pool's own attempts get rarer and rarer; after this long whoever wants a connection next begins anew, at once."""
@@ -42,13 +53,13 @@ def conninfo(
         "default_transaction_read_only": "on" if read_only else "off",
     }
     # some hosts are told by the URL's own options which database is meant; of two settings of a name the last counts
-    given = conninfo_to_dict(dsn).get("options")
-    options = " ".join(
-        [*([str(given)] if given else []), *(f"-c {name}={_escaped(value)}" for name, value in settings.items())]
-    )
+    given = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
+    pinned = " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
     return make_conninfo(
-        dsn, options=options, application_name=application_name, connect_timeout=CONNECT_TIMEOUT_S,
-        client_encoding="utf8",
+        "", **{
+            **ALIVE, **given, "options": f"{given.get('options', '')} {pinned}".strip(),
+            "application_name": application_name, "client_encoding": "utf8",
+        }
     )
 
 
@@ -75,8 +86,9 @@ async def open_pool(
             await AsyncConnectionPool.check_connection(conn)
         except psycopg.Error:
             # It is hardly the only one: left alone, the pool would hand out the dead ones one by one, each time after
-            # a longer wait, and be of no use for half a minute after the database is back
-            await pool.check()
+            # a longer wait, and be of no use for half a minute after the database is back. Not `check`: it asks each
+            # of them, swallows a cancellation meanwhile, and takes as long as a silent network likes
+            await pool.drain()
             raise
 
     pool: Pool = AsyncConnectionPool(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
 from psycopg.rows import class_row
 
-from state.changes import PageId
+from state.changes import ABSENT, PageId
 from state.database import Connection
-from state.merge import Base, Json, base_from_json
+from state.merge import Base, Json, Pair, base_from_json
 
 EDITED_UNTIL: Final[LiteralString] = """
 select edited_until from look where entity = %(entity)s and database_id = %(database_id)s
@@ -36,11 +36,25 @@ order by entity
 on conflict (entity) do nothing
 """
 
-LINKED: Final[LiteralString] = """
+_LINKED: Final[LiteralString] = """
 select "notionPageId" as page_id, "entityType" as entity_type, "systemId" as system_id, "pageState" as state,
-    base as base_json, coalesce(pushing, '{}') as pushing, "unlinkedBecause" as because
-from "NotionSyncMapping"
+    base as base_json, coalesce(pushing, '{}') as pushing, "unlinkedBecause" as because,
+    (select coalesce(jsonb_object_agg(key, value -> 'value'), '{}') from jsonb_each(m.refused))
+    || (
+        select coalesce(jsonb_object_agg(field, notion), '{}') from conflict c
+        where c."entityType" = m."entityType" and c."systemId" = m."systemId" and c.status in ('open', 'deciding')
+    ) as standing
+from "NotionSyncMapping" m
+"""
+
+LINKED: Final[LiteralString] = f"""{_LINKED}
 where "notionPageId" = any (%(ids)s)
+"""
+
+POINTING: Final[LiteralString] = f"""{_LINKED}
+where "entityType" = %(entity_type)s
+  and "pageState" = 'live'
+  and ("notionPageId" = any (%(pointing)s) or base -> %(field)s -> 'got' ?| %(ids)s)
 """
 
 BEING_MADE: Final[LiteralString] = """
@@ -109,10 +123,19 @@ class Linked:
     base_json: Mapping[str, Any]
     pushing: Mapping[str, Json]
     because: str | None = None    # why it is not, or no more, the row's page
+    standing: Mapping[str, Json] = field(default_factory=dict)    # what was not taken, and is known to stand there
 
     @property
     def base(self) -> Base:
         return base_from_json(self.base_json)
+
+    @property
+    def expected(self) -> Base:
+        """What the page shows as long as nobody touches it: what was agreed, and what is refused or waits for a person.
+
+        Somebody who types such a field back to what was agreed has touched it.
+        """
+        return {**self.base, **{key: Pair(ABSENT, value) for key, value in self.standing.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +174,16 @@ async def linked(conn: Connection, page_ids: Sequence[PageId]) -> Mapping[PageId
     async with conn.cursor(row_factory=class_row(Linked)) as cursor:
         await cursor.execute(LINKED, {"ids": list(page_ids)})
         return {link.page_id: link for link in await cursor.fetchall()}
+
+
+async def pointing(
+    conn: Connection, entity_type: str, field: str, shown: Mapping[PageId, Collection[PageId]]
+) -> tuple[Linked, ...]:
+    """Return the entity's live links whose relation `field` points, or is shown to point, at one of these pages."""
+    found = {"ids": list(shown), "pointing": [page_id for pages in shown.values() for page_id in pages]}
+    async with conn.cursor(row_factory=class_row(Linked)) as cursor:
+        await cursor.execute(POINTING, {"entity_type": entity_type, "field": field, **found})
+        return tuple(await cursor.fetchall())
 
 
 async def being_made(conn: Connection, entity_type: str, ids: Sequence[str]) -> frozenset[str]:

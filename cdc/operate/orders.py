@@ -11,7 +11,7 @@ from typing import Final
 
 from sinks.mapable.rows import Rows
 from sinks.mapping.entities import ENTITIES, by_name, by_table, field_of
-from sinks.mapping.model import Entity, Row
+from sinks.mapping.model import Entity
 from sinks.mapping.parsing import Refused
 from sinks.mapping.typed import typed
 from state import audit, conflicts, links, marking, work
@@ -49,32 +49,33 @@ class Declined(SyncError):
 
 
 class Orders:
-    """Takes orders."""
+    """Takes orders about these entities; while the sync is not enabled, none."""
 
-    def __init__(self, pool: Pool, rows: Rows, entities: Sequence[Entity]) -> None:
+    def __init__(self, pool: Pool, rows: Rows, entities: Sequence[Entity], *, enabled: bool = True) -> None:
         self._pool = pool
         self._rows = rows
         self._entities = frozenset(entity.name for entity in entities)
+        self._enabled = enabled
 
-    async def sync(self, name: str, system_id: str) -> Key:
-        """Mark one record: both sides are compared, and a page that a person took away is brought back."""
-        entity = self._entity(name)
+    async def sync(self, name: str, system_id: str) -> int:
+        """Mark one record: both sides are compared, and a page that a person took away is brought back; return 1."""
         check_id(system_id)
+        entity = self._entity(name)
         row = (await self._rows.read(entity, {system_id: None}))[system_id].row
         key = Key(entity.name, system_id)
         async with self._pool.connection() as conn, conn.transaction():
             link = (await links.load(conn, entity.table, [system_id])).get(system_id)
-            if link is None and not _is_due(entity, row):
+            if link is None and not entity.is_due(row):
                 raise Declined(Why.UNKNOWN, f"there is no {entity.name} with this id, and no page of one")
             await work.mark(conn, {key: None}, reason=EVERYTHING, priority=Priority.MANUAL)
             await audit.append(
                 conn,
                 audit.Entry(
-                    "sync.requested", key, participant_of(entity, system_id, row),
+                    "sync.requested", key, entity.participant_of(system_id, row),
                     link.page_id if link is not None else None, actor=OPERATOR,
                 ),
             )
-        return key
+        return 1
 
     async def sync_all(self, name: str) -> int:
         """Begin to mark every record of the entity; return how many rows it has. The active process goes on with it."""
@@ -95,6 +96,7 @@ class Orders:
         entity = by_table(seen.entity_type) if seen is not None else None
         if seen is None or entity is None:
             raise Declined(Why.UNKNOWN, "there is no such conflict")
+        self._check_on(entity)
         chosen = _chosen(entity, seen.field, choice, value)
         row = (await self._rows.read(entity, {seen.system_id: None}))[seen.system_id].row
         key = Key(entity.name, seen.system_id)
@@ -111,7 +113,7 @@ class Orders:
             await audit.append(
                 conn,
                 audit.Entry(
-                    "conflict.decided", key, participant_of(entity, seen.system_id, row), seen.page_id, (seen.field,),
+                    "conflict.decided", key, entity.participant_of(seen.system_id, row), seen.page_id, (seen.field,),
                     actor=OPERATOR, detail={"conflict": conflict_id, "choice": choice, "value": chosen},
                 ),
             )
@@ -123,9 +125,15 @@ class Orders:
         except KeyError:
             known = ", ".join(entity.name for entity in ENTITIES)
             raise Declined(Why.UNKNOWN, f"there is no such entity; there are {known}") from None
+        self._check_on(entity)
+        return entity
+
+    def _check_on(self, entity: Entity) -> None:
+        """Refuse what nobody would carry out."""
+        if not self._enabled:
+            raise Declined(Why.OFF, "the sync is disabled (NOTION_SYNC_ENABLED=false)")
         if entity.name not in self._entities:
             raise Declined(Why.OFF, f"{entity.name} is switched off (NOTION_SYNC_{entity.setting})")
-        return entity
 
 
 def check_id(system_id: str) -> None:
@@ -136,18 +144,6 @@ def check_id(system_id: str) -> None:
         raise Declined(Why.INVALID, f"an id has {ID_LENGTH} characters at most")
     if not system_id.isprintable():
         raise Declined(Why.INVALID, "an id has no control characters")
-
-
-def participant_of(entity: Entity, system_id: str, row: Row | None) -> str | None:
-    """Return the participant concerned, for the audit log."""
-    if entity.participant_column is None:
-        return system_id
-    value = row.get(entity.participant_column) if row is not None else None
-    return str(value) if value is not None else None
-
-
-def _is_due(entity: Entity, row: Row | None) -> bool:
-    return row is not None and (entity.member is None or row[entity.member.column] == entity.member.value)
 
 
 def _chosen(entity: Entity, key: str, choice: str, value: object) -> str | bool | list[str] | None:

@@ -58,6 +58,13 @@ class SlotState:
         """Whether the server has removed log that the slot still needed: nothing can be read from it again."""
         return self.wal_status == "lost"
 
+    @property
+    def lag_bytes(self) -> int:
+        """How far the end of the log is from what was acknowledged: both are known from where the slot begins."""
+        if self.restart_lsn is None or self.confirmed_flush_lsn is None or self.retained_bytes is None:
+            return 0
+        return max(0, self.restart_lsn + self.retained_bytes - self.confirmed_flush_lsn)
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterIdentity:

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
-import psycopg
 import structlog
 from aiohttp import web
-from psycopg_pool import PoolTimeout
+from aiohttp.typedefs import Middleware
 
 from cdc.web.answers import Refusal, problem
-from state.errors import FatalError, TransientError
+from cdc.web.headers import secure
+from state.errors import FatalError
 
 BODY_BYTES: Final = 1_000_000
 LINE_BYTES: Final = 64 * 1024
@@ -36,8 +36,6 @@ async def _plain_failures(request: web.Request, handler: Handler) -> web.StreamR
         return refusal.response()
     except web.HTTPException as error:
         return _in_json(request, error)
-    except (psycopg.Error, PoolTimeout, TimeoutError, TransientError) as error:
-        return _later(request, error)
     except Exception as error:  # noqa: BLE001 # whatever it is, it ends here and is told by its kind
         return _later(request, error)
 
@@ -69,9 +67,13 @@ def _route(request: web.Request) -> str:
     return resource.canonical if resource is not None else "unknown"
 
 
-def application(*sides: Routes) -> web.Application:
-    """Return the application with the routes of its parts; of two that match the earlier one counts."""
-    app = web.Application(middlewares=[_plain_failures], client_max_size=BODY_BYTES)
+def application(*sides: Routes, around: Iterable[Middleware] = ()) -> web.Application:
+    """Return the application with the routes of its parts; of two that match the earlier one counts.
+
+    What is `around` sees every answer, failures too.
+    """
+    app = web.Application(middlewares=[*around, _plain_failures], client_max_size=BODY_BYTES)
+    app.on_response_prepare.append(secure)
     for routes in sides:
         app.add_routes(list(routes))
     return app

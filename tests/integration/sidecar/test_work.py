@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from state import work
+from state import parking, work
 from state.changes import Key, Lsn, Priority, Reason
 from state.database import Pool
-from state.work import Claim, LeaseLost, WorkQueue
+from state.work import Claim, LeaseLost, Parked, WorkQueue
 
 RISK = Key("risk", "r1")
 
@@ -43,6 +43,11 @@ async def one(queue: WorkQueue) -> Claim:
 
 def ids(claims: Sequence[Claim]) -> list[str]:
     return [each.system_id for each in claims]
+
+
+async def parked(pool: Pool) -> tuple[Parked, ...]:
+    async with pool.connection() as conn:
+        return await parking.named(conn)
 
 
 async def left(pool: Pool) -> int:
@@ -130,7 +135,7 @@ async def test_a_worker_whose_lease_ran_out_writes_nothing(pool: Pool) -> None:
     await finish(pool, late)
 
     assert await left(pool) == 1
-    assert await queue.parked() == ()
+    assert await parked(pool) == ()
     await finish(pool, new)
     assert await left(pool) == 0
 
@@ -175,6 +180,17 @@ async def test_what_is_given_back_waits_unless_it_is_marked(pool: Pool, queue: W
     assert (await one(queue)).attempts == 2
 
 
+async def test_what_is_given_back_is_due_at_once_when_it_was_marked_meanwhile(pool: Pool, queue: WorkQueue) -> None:
+    await mark(pool, RISK)
+    held = await one(queue)
+    await mark(pool, RISK)
+
+    async with pool.connection() as conn:
+        await work.release(conn, held, wait_s=60.0, counts=True)
+
+    assert ids(await claim(queue)) == ["r1"]
+
+
 async def test_a_hot_key_waits_whatever_marks_it(pool: Pool, queue: WorkQueue) -> None:
     await mark(pool, RISK)
     held = await one(queue)
@@ -191,13 +207,26 @@ async def test_parked_work_is_out_of_the_queue_until_it_is_done_after_all(pool: 
     await mark(pool, RISK)
     async with pool.connection() as conn:
         await work.park(conn, await one(queue), reason="notion_validation_error", message="Notion answered 400")
-    (parked,) = await queue.parked()
-    assert (parked.system_id, parked.reason, await left(pool)) == ("r1", "notion_validation_error", 0)
+    (aside,) = await parked(pool)
+    assert (aside.system_id, aside.reason, await left(pool)) == ("r1", "notion_validation_error", 0)
 
     await mark(pool, RISK)
     await finish(pool, await one(queue))
 
-    assert await queue.parked() == ()
+    assert await parked(pool) == ()
+
+
+async def test_a_late_worker_does_not_take_for_done_what_the_next_one_parked(pool: Pool, queue: WorkQueue) -> None:
+    await mark(pool, RISK)
+    late = (await claim(WorkQueue(pool, lease_s=0.0)))[0]
+    async with pool.connection() as conn:
+        await work.park(conn, await one(queue), reason="r", message="m")
+    await mark(pool, RISK)
+
+    await finish(pool, late)
+
+    assert [item.system_id for item in await parked(pool)] == ["r1"]
+    assert await left(pool) == 1
 
 
 async def test_a_mark_during_the_work_survives_its_being_parked(pool: Pool, queue: WorkQueue) -> None:
