@@ -128,16 +128,12 @@ class Rows:
 
     async def due(self, entity: Entity, ids: Sequence[str]) -> tuple[str, ...]:
         """Return those of `ids` whose rows are due a page."""
-        query = sql.SQL("select id from {table} where id = any (%(ids)s) {member}").format(
-            table=sql.Identifier(self._schema, entity.table), member=_member(entity)
-        )
+        query = self._those(entity, _member(entity))
         return await self._ids(query, {"ids": list(ids)}, entity.table)
 
     async def gone(self, entity: Entity, ids: Sequence[str]) -> frozenset[str]:
         """Return those of `ids` that are no row of the table, due a page or not."""
-        query = sql.SQL("select id from {table} where id = any (%(ids)s)").format(
-            table=sql.Identifier(self._schema, entity.table)
-        )
+        query = self._those(entity, sql.SQL(""))
         return frozenset(ids) - frozenset(await self._ids(query, {"ids": list(ids)}, entity.table))
 
     async def dependents(
@@ -211,6 +207,13 @@ class Rows:
             " {hashes} as hashes, {columns}"
             " from unnest(%(ids)s::text[], %(xids)s::text[]) as k (id, xid) {joins}"
         ).format(hashes=_hashes(entity), columns=sql.SQL(", ").join(columns), joins=sql.SQL(" ").join(joins))
+
+    def _those(self, entity: Entity, member: sql.Composable) -> sql.Composed:
+        """Select which of some ids are rows; one by one, see `_looked_up`."""
+        return sql.SQL(
+            "select r.id from unnest(%(ids)s::text[]) as k (id)"
+            " cross join lateral (select id from {table} where id = k.id {member} limit 1) r"
+        ).format(table=sql.Identifier(self._schema, entity.table), member=member)
 
     def _looked_up(
         self, table: str, alias: sql.Identifier, key: sql.Composable, columns: Sequence[str]
