@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from tests.bench.ground import Connection, Ground, Notion, connected, notion, serving, value, worked_off
+from tests.bench.least import least_ms
 from tests.bench.machine import fsync_s
 from tests.bench.report import Line, Run, percentile
 from tests.bench.rows import people, risks
@@ -35,41 +36,48 @@ async def once(ground: Ground) -> Run:
         async with notion() as stand_in, connected(dsn) as conn:
             await risks(conn, edits)
             await people(conn, ground.sized(4_000, 400))
+            least = await least_ms(dsn, conn, stand_in, ground.sized(200, 20))
+            figures |= {"least.p50": percentile(least, 0.5), "least.p99": percentile(least, 0.99)}
             env = stand_in.environment(dsn)
             async with serving({**env, **OFF}):
                 await worked_off(conn)
-                figures |= _named("idle", *await _measured(conn, stand_in, edits, EVERY_S))
+                figures |= _named("idle", *await _measured(conn, stand_in, edits))
             await stand_in.ask("PATCH", "/switches", json={"latency_s": NOTION_S})
             # an entity that is switched on is brought over at backfill's priority
             async with serving(env) as service:
                 await service.event("entity.marked", timeout_s=60.0)
-                figures |= _named("busy", *await _measured(conn, stand_in, ground.sized(60, 15), 0.5))
+                figures |= _named("busy", *await _measured(conn, stand_in, ground.sized(60, 15)))
                 assert not await value(conn, NOTHING_LEFT), "the backfill ended before it was measured"
                 service.kill()
                 await service.process.wait()
     return Run(figures)
 
 
-async def _measured(
-    conn: Connection, stand_in: Notion, edits: int, every_s: float
-) -> tuple[list[float], list[float]]:
+async def _measured(conn: Connection, stand_in: Notion, edits: int) -> tuple[list[float], list[float]]:
     """Return how long the first request and the write of each edit took, in milliseconds."""
     pages = {row[0]: row[1] for row in await (await conn.execute(PAGES.encode())).fetchall()}
     await stand_in.ask("DELETE", "/requests")
     committed_s: dict[str, float] = {}
     for number in range(1, edits + 1):
         await conn.execute("update \"Risk\" set title = title || '!' where id = %s", (f"r{number}",))
-        committed_s[pages[f"r{number}"]] = time.monotonic()
-        await asyncio.sleep(every_s)
-    await asyncio.sleep(2.0)
+        committed_s[page := pages[f"r{number}"]] = time.monotonic()
+        async with asyncio.timeout(30.0):
+            await _written(stand_in, page)
     first_s = await _first_s(stand_in, None)
     written_s = await _first_s(stand_in, "PATCH")
     sent = committed_s.keys() & written_s.keys()
-    assert len(sent) >= edits * 0.9, f"only {len(sent)} of {edits} edits were sent"
     return (
         [1e3 * (first_s[page] - committed_s[page]) for page in sent],
         [1e3 * (written_s[page] - committed_s[page]) for page in sent],
     )
+
+
+async def _written(stand_in: Notion, page: str) -> None:
+    """Return when the page was written; asked seldom, so that asking costs nothing."""
+    while True:
+        await asyncio.sleep(EVERY_S)
+        if await stand_in.requests(method="PATCH", path=f"/v1/pages/{page}"):
+            return
 
 
 async def _first_s(stand_in: Notion, method: str | None) -> dict[str, float]:
@@ -90,10 +98,11 @@ def _named(name: str, first: list[float], written: list[float]) -> dict[str, flo
 def lines(found: Mapping[str, float]) -> Iterable[Line]:
     """Say it."""
     most_ms = 2 * found["fsync"] + SLACK_MS
-    fsync = f"fsync {found['fsync']:.2f} ms"
+    fsync = f"fsync {found['fsync']:.2f} ms; the least anybody takes {found['least.p50']:.1f} ms"
     p50, p99 = found["idle.first.p50"], found["idle.first.p99"]
     yield Line("commit to request, idle, p50", f"{p50:.1f} ms", fsync, f"<= {most_ms:.1f} ms", p50 <= most_ms)
-    yield Line("commit to request, idle, p99", f"{p99:.1f} ms", fsync, f"<= {P99_MS:.0f} ms", p99 <= P99_MS)
+    least = f"the least anybody takes {found['least.p99']:.1f} ms"
+    yield Line("commit to request, idle, p99", f"{p99:.1f} ms", least, f"<= {P99_MS:.0f} ms", p99 <= P99_MS)
     yield Line(
         "commit to the write (after the look), idle",
         f"p50 {found['idle.written.p50']:.1f} ms, p99 {found['idle.written.p99']:.1f} ms",
