@@ -127,12 +127,12 @@ async def store(
     if len(fresh) >= MANY:
         await conn.execute(BY_KEY)
     often = {row for row, times in Counter(change.system_id for change in fresh).items() if times > 1}
-    plain = [] if per_column else [change for change in fresh if whole(change) and change.system_id not in often]
-    updates = [change for change in plain if not change.new]
+    plain = [change for change in fresh if whole(change) and change.system_id not in often]
+    updates = [] if per_column else [change for change in plain if not change.new]
     inserts = [change for change in plain if change.new]
     if updates:
         await move(conn, entity, updates)
-    if inserts and not await copied(conn, entity, inserts):
+    if inserts and not await copied(conn, entity, inserts, per_column=per_column):
         inserts = []
     done_with = {change.system_id for change in (*updates, *inserts)}
     if len(done_with) < len(fresh):

@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import Final, LiteralString, TypeGuard
 
 from state.arrays import blobs, numbers, texts
-from state.copying import WORTH_IT, copy, escaped
+from state.copying import NULL, WORTH_IT, copy, escaped
 from state.database import Connection
-from state.stamping import UNKNOWN, Change, Wrote
+from state.stamping import UNKNOWN, Change, Wrote, after
 
 # Only rows that can be compared are touched, which no seed does
 MOVE: Final[LiteralString] = """
@@ -53,7 +53,7 @@ KNOWN_AT_ALL: Final[LiteralString] = """
 select exists (select from row_stamp where entity = %(entity)s and system_id = any (%(ids)s::text[]))
 """
 
-COPY: Final[LiteralString] = "copy row_stamp (entity, system_id, hashes, changed_at) from stdin"
+COPY: Final[LiteralString] = "copy row_stamp (entity, system_id, hashes, changed_at, column_times) from stdin"
 
 
 def whole(change: Change) -> TypeGuard[Wrote]:
@@ -75,7 +75,7 @@ async def move(conn: Connection, entity: str, updates: Sequence[Wrote]) -> None:
         await conn.execute(BEGIN, arguments)
 
 
-async def copied(conn: Connection, entity: str, inserts: Sequence[Wrote]) -> bool:
+async def copied(conn: Connection, entity: str, inserts: Sequence[Wrote], *, per_column: bool) -> bool:
     """Store as many new rows, unless they are few or something is known of one of them; return whether it is done."""
     if len(inserts) < WORTH_IT:
         return False
@@ -84,12 +84,18 @@ async def copied(conn: Connection, entity: str, inserts: Sequence[Wrote]) -> boo
     assert row is not None
     if row[0]:
         return False
-    lines = [
-        f"{entity}\t{escaped(change.system_id)}\t\\\\x{change.hashes.hex()}\t{text_of(change.at)}\n"
-        # in the order of every other writer, see BEGIN
-        for change in sorted(inserts)
-    ]
-    return await copy(conn, COPY, lines)
+    # in the order of every other writer, see BEGIN
+    return await copy(conn, COPY, [_line(entity, change, per_column=per_column) for change in sorted(inserts)])
+
+
+def _line(entity: str, change: Wrote, *, per_column: bool) -> str:
+    times = after(None, change, per_column=per_column).column_times if per_column else None
+    return "\t".join(
+        (
+            entity, escaped(change.system_id), f"\\\\x{change.hashes.hex()}", str(text_of(change.at)),
+            f"\\\\x{times.hex()}\n" if times is not None else f"{NULL}\n",
+        )
+    )
 
 
 @lru_cache(maxsize=256)

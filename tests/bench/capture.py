@@ -12,15 +12,19 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cdc.gathering import tables
-from cdc.replication import wal2json
+from cdc.replication import publication, wal2json
+from cdc.replication.faults import PGOUTPUT
+from cdc.replication.plugins import reading
+from cdc.replication.publication import Wanted
 from sinks.mapping.entities import ENTITIES
 from state.database import conninfo
 from state.migrations import migrate
 from tests.bench import peers
 from tests.bench.ground import ROOT, Connection, Ground, connected, value, wal_end
+from tests.bench.reading import PUBLICATION
 from tests.bench.report import Line, Run
 
 RUNS: Final = 3
@@ -28,8 +32,33 @@ FLOOR_OR_BETTER: Final = 0.9
 DURABLE_SHARE: Final = 0.5
 TIMESTAMPS_SHARE: Final = 0.25
 OWN_WAL_BYTES: Final = 400
-SCHEMAS: Final = {"durable": "notion_sync", "timestamps": "notion_sync_columns"}
-SLOTS: Final = ("floor", "psycopg2", "decode", *SCHEMAS)
+WAL2JSON: Final = "wal2json"
+NO_SCHEMA: Final = "none"
+
+
+class Way(NamedTuple):
+    """One of our readers: what it does, with which plugin, against which floor, into which schema of its own."""
+
+    told: str
+    does: str
+    plugin: str
+    floor: str
+    schema: str
+    share: float | None
+
+
+WAYS: Final[Mapping[str, Way]] = {
+    "decode": Way("decode alone", "decode", WAL2JSON, "floor", NO_SCHEMA, FLOOR_OR_BETTER),
+    "durable": Way("into the queue", "durable", WAL2JSON, "floor", "notion_sync", DURABLE_SHARE),
+    "timestamps": Way(
+        "the same, timestamp-based", "timestamps", WAL2JSON, "floor", "notion_sync_columns", TIMESTAMPS_SHARE
+    ),
+    "pg_decode": Way("decode alone, pgoutput", "decode", PGOUTPUT, "pg_floor", NO_SCHEMA, None),
+    "pg_durable": Way("into the queue, pgoutput", "durable", PGOUTPUT, "pg_floor", "notion_sync_pgoutput", None),
+}
+SLOTS: Final = {
+    "floor": WAL2JSON, "psycopg2": WAL2JSON, "pg_floor": PGOUTPUT, **{name: way.plugin for name, way in WAYS.items()}
+}
 IN_ONE: Final = 10
 
 INSERT: Final = """
@@ -79,11 +108,13 @@ async def once(ground: Ground) -> Run:
     python = await peers.psycopg2()
     figures: dict[str, float] = {"rows": rows}
     with ground.database() as dsn:
-        for schema in SCHEMAS.values():
+        for schema in _schemas():
             info = conninfo(dsn, schema=schema, application_name="bench", statement_timeout_s=60)
             async with connected(info) as conn:
                 await migrate(conn, schema)
         async with connected(dsn) as conn:
+            mapped = tables(ENTITIES)
+            await publication.ensure(conn, Wanted(PUBLICATION, "public", mapped, mapped.keys()))
             for case in cases(rows):
                 measured = await _measured(ground, dsn, conn, case, rows, python)
                 figures |= {f"{case.name}.{name}": figure for name, figure in measured.items()}
@@ -93,12 +124,12 @@ async def once(ground: Ground) -> Run:
 async def _measured(
     ground: Ground, dsn: str, conn: Connection, case: Case, rows: int, python: str | None
 ) -> dict[str, float]:
-    for schema in SCHEMAS.values():
+    for schema in _schemas():
         # what was marked before was worked off; what is known of the rows stays
         await conn.execute(f"truncate {schema}.work".encode())
     await conn.execute("vacuum analyze")
-    for slot in SLOTS:
-        await conn.execute("select pg_create_logical_replication_slot(%s, 'wal2json')", (slot,))
+    for slot, plugin in SLOTS.items():
+        await conn.execute("select pg_create_logical_replication_slot(%s, %s)", (slot, plugin))
     await conn.execute("checkpoint")
     await conn.execute("set synchronous_commit = off")
     await conn.execute(case.statement.encode())
@@ -108,35 +139,40 @@ async def _measured(
     # something after the end, so that every reader gets there
     await conn.execute("select pg_logical_emit_message(true, 'bench', '')")
     await conn.execute('update "Risk" set title = title where id = (select min(id) from "Risk")')
-    options = wal2json.options("public", tables(ENTITIES))
-    floor_s = await peers.floor_s(str(ground.server.bin_dir / "pg_recvlogical"), dsn, "floor", end_text, options)
-    found = {"floor": rows / floor_s}
+    program, found = str(ground.server.bin_dir / "pg_recvlogical"), {}
+    for floor in ("floor", "pg_floor"):
+        _, options = reading(SLOTS[floor], tables(ENTITIES), "public", publication=PUBLICATION)
+        found[floor] = rows / await peers.floor_s(program, dsn, floor, end_text, options)
     if python is not None:
-        took_s = await peers.psycopg2_s(python, dsn, "psycopg2", end, options)
-        found |= {"psycopg2": rows / took_s, "psycopg2.share": floor_s / took_s}
-    for way in ("decode", *SCHEMAS):
+        options = wal2json.options("public", tables(ENTITIES))
+        found["psycopg2"] = rows / await peers.psycopg2_s(python, dsn, "psycopg2", end, options)
+    for name, way in WAYS.items():
         before = await wal_end(conn)
-        took = await _read(dsn, way, end)
+        took = await _read(dsn, name, way, end)
         found |= {
-            way: rows / took["took_s"],
-            f"{way}.share": floor_s / took["took_s"],
-            f"{way}.cpu_us": took["cpu_s"] / rows * 1e6,
-            f"{way}.peak_mb": took["peak_bytes"] / 1e6,
-            f"{way}.wal": (await wal_end(conn) - before) / rows,
+            name: rows / took["took_s"],
+            f"{name}.share": rows / took["took_s"] / found[way.floor],
+            f"{name}.cpu_us": took["cpu_s"] / rows * 1e6,
+            f"{name}.peak_mb": took["peak_bytes"] / 1e6,
+            f"{name}.wal": (await wal_end(conn) - before) / rows,
         }
     for slot in SLOTS:
         await conn.execute("select pg_drop_replication_slot(%s)", (slot,))
     return found
 
 
-async def _read(dsn: str, way: str, end: int) -> Mapping[str, Any]:
+def _schemas() -> list[str]:
+    return [way.schema for way in WAYS.values() if way.schema != NO_SCHEMA]
+
+
+async def _read(dsn: str, slot: str, way: Way, end: int) -> Mapping[str, Any]:
     """Run one of our readers to its end."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.reading", way, way, str(end), SCHEMAS.get(way, "none"), cwd=ROOT,
+        sys.executable, "-m", "tests.bench.reading", way.does, way.plugin, slot, str(end), way.schema, cwd=ROOT,
         stdout=asyncio.subprocess.PIPE, env={**os.environ, "BENCH_DSN": dsn},
     )
     said, _ = await process.communicate()
-    assert process.returncode == 0, f"the reader {way} failed"
+    assert process.returncode == 0, f"the reader {slot} failed"
     measured: dict[str, Any] = json.loads(said)
     return measured
 
@@ -147,21 +183,19 @@ def lines(found: Mapping[str, float]) -> Iterable[Line]:
         def per_s(who: str, case: Case = case) -> str:
             return f"{found[f'{case.name}.{who}']:,.0f}/s" if f"{case.name}.{who}" in found else "not to be had"
 
-        beside = f"pg_recvlogical {per_s('floor')}, psycopg2 + json {per_s('psycopg2')}"
-        for way, told, share in (
-            ("decode", "decode alone", FLOOR_OR_BETTER),
-            ("durable", "into the queue", DURABLE_SHARE),
-            ("timestamps", "the same, timestamp-based", TIMESTAMPS_SHARE),
-        ):
-            reached = found[f"{case.name}.{way}.share"]
-            cpu = f"{found[f'{case.name}.{way}.cpu_us']:.0f} us CPU"
+        for name, way in WAYS.items():
+            reached = found[f"{case.name}.{name}.share"]
+            cpu = f"{found[f'{case.name}.{name}.cpu_us']:.0f} us CPU"
+            floor = f"pg_recvlogical {per_s(way.floor)}"
             yield Line(
-                f"{case.told}: {told}", f"{per_s(way)} = {reached:.2f} of the floor, {cpu} a change", beside,
-                f">= {share}", reached >= share,
+                f"{case.told}: {way.told}", f"{per_s(name)} = {reached:.2f} of the floor, {cpu} a change",
+                floor if way.plugin == PGOUTPUT else f"{floor}, psycopg2 + json {per_s('psycopg2')}",
+                f">= {way.share}" if way.share is not None else "",
+                reached >= way.share if way.share is not None else None,
             )
-        for way, told in (("durable", ""), ("timestamps", ", timestamp-based")):
-            wal = found[f"{case.name}.{way}.wal"]
+        for name, told in (("durable", ""), ("timestamps", ", timestamp-based")):
+            wal = found[f"{case.name}.{name}.wal"]
             yield Line(
-                f"{case.told}: WAL of our own{told}", f"{wal:.0f} bytes a row", "", f"<= {OWN_WAL_BYTES}",
-                wal <= OWN_WAL_BYTES,
+                f"{case.told}: WAL of our own{told}", f"{wal:.0f} bytes a row", "a checkpoint right before",
+                f"<= {OWN_WAL_BYTES}", wal <= OWN_WAL_BYTES,
             )

@@ -96,15 +96,16 @@ async def test_what_is_stored_is_what_the_rule_says(
 
 
 @pytest.mark.parametrize("there", [False, True])
-async def test_many_new_rows_are_stored_whether_or_not_one_of_them_was_there(pool: Pool, there: bool) -> None:
+@pytest.mark.parametrize("per_column", [False, True])
+async def test_many_new_rows_are_stored_whether_or_not_one_was_there(pool: Pool, there: bool, per_column: bool) -> None:
     odd = "a\\tab\t,\nand \\N"
     inserts = [Wrote(f"{odd}{n}", LAYOUT.hashes({"name": str(n), "story": ""}), START, n, True) for n in range(300)]
     if there:
         await put(pool, f"{odd}7", Known(deleted_at=START))
 
-    await store(pool, inserts)
+    await store(pool, inserts, per_column=per_column)
 
-    assert await kept(pool) == {row.system_id: Known(row.hashes, row.at) for row in inserts}
+    assert await kept(pool) == {row.system_id: after(None, row, per_column=per_column) for row in inserts}
 
 
 async def test_many_updates_leave_rows_that_print_the_same_as_they_are(pool: Pool) -> None:
