@@ -69,6 +69,7 @@ async def test_a_missing_slot_is_made_again_and_only_what_differs_is_written(pla
             return bool(plant.page("Risks", "r")["Title"] == "Ramp, seen")
 
         await plant.until(streamed)
+        assert await plant.value("select changed_at is not null from notion_sync.row_stamp where system_id = 'r'")
 
 
 async def test_a_slot_that_somebody_moved_on_is_kept_and_everything_is_compared(plant: Plant) -> None:
