@@ -189,6 +189,9 @@ class _Run:
         while done < profile.operations and turn < 3 * profile.operations:
             rng = random.Random(f"{self.seed}/{turn}")
             some = Samples(rng, f"{self.seed}.{turn}")
+            if self._down_until is not None and turn in kills:
+                # one death at a time
+                kills[turn + 1] = kills.pop(turn)
             await self._go_wrong(turn, some, faults.pop(turn, None), kills.pop(turn, None))
             done += await self._operate(menu.chosen(rng), some)
             await self._pace(some)
@@ -308,7 +311,10 @@ class _Run:
     async def _polled(self) -> None:
         """Return after two more polls of every database: the second began after now."""
         polls = self.sandbox.count("POST", ".*/query")
-        await self.sandbox.wait_for(lambda: self.sandbox.count("POST", ".*/query") >= polls + 14, 30)
+        try:
+            await self.sandbox.wait_for(lambda: self.sandbox.count("POST", ".*/query") >= polls + 14, 30)
+        except TimeoutError:
+            self.report.findings.append("nobody polled for half a minute")
 
     async def _held(self) -> int:
         conn = await self.application.connection()

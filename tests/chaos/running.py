@@ -31,7 +31,7 @@ class Running:
 
     @property
     def up(self) -> bool:
-        return self._service is not None
+        return self._service is not None and self._service.process.returncode is None
 
     @property
     def lines(self) -> list[str]:
@@ -79,7 +79,7 @@ class Running:
 
     def thaw(self) -> None:
         """Let the frozen one go on: it does not know yet that another one has taken over."""
-        if self._frozen is not None:
+        if self._frozen is not None and self._frozen.process.returncode is None:
             self._frozen.process.send_signal(signal.SIGCONT)
 
     async def dismiss(self) -> None:
@@ -87,7 +87,8 @@ class Running:
         if self._frozen is not None:
             frozen, self._frozen = self._frozen, None
             self.disruptions_s.append(time.monotonic())
-            frozen.kill()
+            if frozen.process.returncode is None:
+                frozen.kill()
             await frozen.__aexit__(None, None, None)
             self._before += frozen.lines
 

@@ -20,7 +20,7 @@ CUT_OFF: Final = ("backends terminated", "others cut", "restart fast", "restart 
 CAUGHT: Final = {
     # planted bug: (what happens more often than usual, seeds, what a finding says)
     "acknowledge-early": (Profile(200, 8, 8, ("anywhere",), CUT_OFF), (1, 2, 3), "in the row"),
-    "base-on-intent": (Profile(200, 3, 10, ("before a write is saved",), WRITES_FAIL), (1, 2, 3), "in the row"),
+    "base-on-intent": (Profile(200, 3, 10, ("before a write is saved",), WRITES_FAIL), (1, 2, 3), "nobody typed"),
     "forget-pushing": (Profile(200, 4, 12, ("after a write is saved",), ANSWERS_LOST), (1, 2, 3), "nobody typed"),
     "not-found-on-failure": (
         Profile(200, 8, 14, ("after a page is made",), LOOKUPS_FAIL), (1, 2, 3), "beside another one of ours",
