@@ -11,8 +11,9 @@ from pathlib import Path
 
 from deploy.local.postgres import temporary
 from deploy.local.server import PrivateServer
+from tests.chaos.outcome import FULL, Profile, Report
 from tests.chaos.report import line_of, summary_of
-from tests.chaos.run import FULL, Profile, Report, play, prepare
+from tests.chaos.run import play, prepare
 
 
 def seeds_of(text: str) -> list[int]:

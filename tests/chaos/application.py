@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tests.chaos.fields import BY_NAME, Table
 from tests.chaos.samples import UNIQUE, Samples
+from tests.chaos.statements import Step, delete, do, insert, now, update
 from tests.system.waiting import Connection
 
 MOST_DELETES: Final = 4
@@ -35,7 +34,6 @@ UNMAPPED: Final[Mapping[str, tuple[str, ...]]] = {
 INSERTED: Final = ("User", "NDISPlan", "CarePlan", "Incident", "Complaint", "Risk", "PaymentTransaction")
 
 
-Step = tuple[sql.Composed, tuple[Any, ...]]
 
 
 class Skipped(Exception):
@@ -139,7 +137,7 @@ class Application:
         if len(rows) < 3:
             raise Skipped
         self._spend(table)
-        await self._run(_delete(table, some.pick(rows)))
+        await self._run(delete(table, some.pick(rows)))
 
     async def delete_person(self, some: Samples) -> None:
         """Delete somebody with all that goes along."""
@@ -147,7 +145,7 @@ class Application:
         if len(people) < 3:
             raise Skipped
         self._spend("User", 2)
-        await self._run(_delete("User", some.pick(people)))
+        await self._run(delete("User", some.pick(people)))
 
     async def reuse_key(self, some: Samples) -> None:
         """Delete a row and insert another one with its key, in one transaction or two."""
@@ -158,11 +156,11 @@ class Application:
         row = some.pick(rows)
         columns = {**await self._new(some, table), "id": row}
         if some.rng.random() < 0.5:
-            await self._run(_delete(table, row), _insert(table, columns))
+            await self._run(delete(table, row), insert(table, columns))
         else:
             self._spend(table)
-            await self._run(_delete(table, row))
-            await self._run(_insert(table, columns))
+            await self._run(delete(table, row))
+            await self._run(insert(table, columns))
 
     async def change_key(self, some: Samples) -> None:
         """Give a row another primary key."""
@@ -177,29 +175,29 @@ class Application:
         """Change several rows and take it all back."""
         table, row = await self._any_row(some)
         new = await self._new(some, "Risk")
-        steps = (_update(table, [row], self._mapped(some, table)), _insert("Risk", new), _delete(table, row))
+        steps = (update(table, [row], self._mapped(some, table)), insert("Risk", new), delete(table, row))
         conn = await self.connection()
         async with conn.transaction(force_rollback=True):
             for step in steps:
-                await _do(conn, step)
+                await do(conn, step)
 
     async def use_savepoints(self, some: Samples) -> None:
         """Take back a part of a transaction and keep the rest."""
         table, row = await self._any_row(some)
         conn = await self.connection()
         async with conn.transaction():
-            await _do(conn, _update(table, [row], self._mapped(some, table)))
+            await do(conn, update(table, [row], self._mapped(some, table)))
             async with conn.transaction(force_rollback=True):
-                await _do(conn, _update(table, [row], self._mapped(some, table)))
-                await _do(conn, _delete(table, row))
-            await _do(conn, _update(table, [row], self._mapped(some, table)))
+                await do(conn, update(table, [row], self._mapped(some, table)))
+                await do(conn, delete(table, row))
+            await do(conn, update(table, [row], self._mapped(some, table)))
 
     async def change_much_at_once(self, some: Samples) -> None:
         """Insert, update and delete in several tables with one transaction."""
-        steps = [_insert(name, await self._new(some, name)) for name in ("Incident", "Risk")]
+        steps = [insert(name, await self._new(some, name)) for name in ("Incident", "Risk")]
         for _ in range(4):
             table, row = await self._any_row(some)
-            steps.append(_update(table, [row], self._mapped(some, table)))
+            steps.append(update(table, [row], self._mapped(some, table)))
         await self._run(*steps)
 
     async def change_what_is_unknown(self, some: Samples) -> None:
@@ -217,10 +215,10 @@ class Application:
         """Insert what a run begins with."""
         for role, number in (("PARTICIPANT", 7), ("PLAN_MANAGER", 3), ("PROVIDER", 4), ("USER", 3)):
             for _ in range(number):
-                await self._run(_insert("User", await self._new(some, "User", role=role)))
+                await self._run(insert("User", await self._new(some, "User", role=role)))
         for user in (await self._ids("User", "USER"))[:2]:
-            columns = {"id": some.fresh("worker"), "userId": user, "role": some.text(), "updatedAt": _now()}
-            await self._run(_insert("Worker", columns))
+            columns = {"id": some.fresh("worker"), "userId": user, "role": some.text(), "updatedAt": now()}
+            await self._run(insert("Worker", columns))
         for table, number in (
             ("NDISPlan", 5), ("CarePlan", 6), ("Incident", 7), ("Complaint", 6), ("Risk", 8), ("PaymentTransaction", 5),
         ):
@@ -228,7 +226,7 @@ class Application:
                 await self._insert(some, table)
 
     async def _insert(self, some: Samples, table: str) -> None:
-        await self._run(_insert(table, await self._new(some, table)))
+        await self._run(insert(table, await self._new(some, table)))
 
     async def _any_row(self, some: Samples) -> tuple[str, str]:
         table = some.pick(INSERTED)
@@ -249,7 +247,7 @@ class Application:
         columns = {name: some.column(table, name) for name in MAPPED[table]}
         columns |= {"id": some.fresh(table.lower()), some.pick(UNMAPPED[table]): some.text()}
         if table != "PaymentTransaction":
-            columns["updatedAt"] = _now()
+            columns["updatedAt"] = now()
         participants = await self._ids("User", "PARTICIPANT")
         match table:
             case "User":
@@ -298,21 +296,13 @@ class Application:
         return {row[0] for row in await (await conn.execute(query)).fetchall()}
 
     async def _update(self, table: str, rows: list[str], values: Mapping[str, Any]) -> None:
-        await self._run(_update(table, rows, values))
+        await self._run(update(table, rows, values))
 
     async def _run(self, *steps: Step) -> None:
         conn = await self.connection()
         async with conn.transaction():
             for step in steps:
-                await _do(conn, step)
-
-
-async def _do(conn: Connection, step: Step) -> None:
-    await conn.execute(*step)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+                await do(conn, step)
 
 
 def _goals(some: Samples) -> list[dict[str, Any]]:
@@ -320,26 +310,3 @@ def _goals(some: Samples) -> list[dict[str, Any]]:
         {"description": some.text().strip(), "targetDate": "2027-03-01", "status": "IN_PROGRESS"},
         {"description": some.text().strip()},
     ][: 1 + int(some.rng.random() * 2)]
-
-
-def _insert(table: str, columns: Mapping[str, Any]) -> Step:
-    query = sql.SQL("insert into {} ({}) values ({})").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns)),
-        sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
-    )
-    return query, tuple(columns.values())
-
-
-def _update(table: str, rows: list[str], values: Mapping[str, Any]) -> Step:
-    known: Table = BY_NAME[table]
-    columns = {**values, **({"updatedAt": _now()} if known.has_updated else {})}
-    query = sql.SQL("update {} set {} where id = any(%s)").format(
-        sql.Identifier(table), sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in columns)
-    )
-    return query, (*columns.values(), rows)
-
-
-def _delete(table: str, row: str) -> Step:
-    return sql.SQL("delete from {} where id = %s").format(sql.Identifier(table)), (row,)
-
-

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tests.chaos import menu
-from tests.chaos.run import Report
+from tests.chaos.outcome import Report
 
 
 def line_of(report: Report) -> str:

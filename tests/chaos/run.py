@@ -22,8 +22,9 @@ from tests.chaos import menu
 from tests.chaos.application import Application, Skipped
 from tests.chaos.coordinators import Coordinators
 from tests.chaos.ending import Ending, ending_of
-from tests.chaos.faults import FROZEN, KILLS, Fault, Faults
+from tests.chaos.faults import FROZEN, Fault, Faults
 from tests.chaos.model import judge, judge_unswept
+from tests.chaos.outcome import Profile, Report
 from tests.chaos.running import Running
 from tests.chaos.samples import Samples
 from tests.chaos.story import stories
@@ -46,47 +47,6 @@ from pg_replication_slots where database = current_database()
 LEFT: Final = "select entity, system_id, reasons, attempts, due_at - now() from notion_sync.work limit 9"
 UNDECIDED: Final = "select page_id from notion_sync.conflict where status in ('open', 'deciding')"
 HELD: Final = "select count(*) from notion_sync.deletion where state = 'held'"
-
-
-@dataclass(slots=True)
-class Report:
-    """What became of a run."""
-
-    seed: int
-    strategy: str
-    operations: int = 0
-    skipped: int = 0
-    failed: int = 0
-    kills: int = 0
-    faults: int = 0
-    struck: int = 0
-    took_s: float = 0.0
-    quiet_s: float = 0.0
-    recoveries_s: list[float] = field(default_factory=list)
-    restarts_s: list[float] = field(default_factory=list)
-    wal_bytes: int = 0
-    crossed: int = 0
-    needless: int = 0
-    duplicates: int = 0
-    findings: list[str] = field(default_factory=list)
-    covered: Counter[tuple[str, str]] = field(default_factory=Counter)    # (operation, what was wrong meanwhile)
-    audited: Counter[str] = field(default_factory=Counter)
-    log: list[str] = field(default_factory=list)
-    stories: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """How much happens in a run, and which of it: by default of everything some."""
-
-    operations: int = 300
-    kills: int = 3
-    faults: int = 12
-    moments: tuple[str, ...] = KILLS
-    among: tuple[str, ...] = ()
-
-
-FULL: Final = Profile()
 
 
 def prepare(server: PostgresServer) -> None:
@@ -346,7 +306,7 @@ class _Run:
         scene = Scene(self.dsn, db, self.sandbox, self.env, self.running.service)
         return await ending_of(
             scene, self.pages, log=self.running.lines, disruptions_s=self.running.disruptions_s,
-            wrong=frozenset(self.coordinators.wrong), confirmed=True,
+            wrong=frozenset(self.coordinators.wrong),
         )
 
     async def _judge(self) -> None:

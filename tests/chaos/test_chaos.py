@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from deploy.local.server import PrivateServer
+from tests.chaos.outcome import FULL, Profile
 from tests.chaos.report import line_of
-from tests.chaos.run import FULL, Profile, play, prepare
+from tests.chaos.run import play, prepare
 
 SHORT = Profile(operations=120, kills=2, faults=6)
 
