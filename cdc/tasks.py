@@ -31,13 +31,25 @@ async def attempt(work: Coroutine[Any, Any, T], name: str) -> T:
 
 
 async def end(tasks: Sequence[asyncio.Task[Any]], *, again_s: float = CANCEL_AGAIN_S) -> None:
-    """Cancel tasks, again and again until they have ended: a cancellation can be lost, see above."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
+    """Cancel tasks, again and again until they have ended: a cancellation can be lost, see above.
+
+    What is being cancelled already is given as long. Cancelled twice at once, psycopg would break off telling the
+    server to give up a statement, and leave a connection behind that says nothing: the statement goes on there, and a
+    server that is shut down waits for it until `authentication_timeout`.
+    """
+    loop = asyncio.get_running_loop()
+    for task in tasks:
+        if not task.done() and not task.cancelling():
             task.cancel()
+    again_at_s = loop.time() + again_s
+    while pending := [task for task in tasks if not task.done()]:
         # being cancelled here asks for what is being done already
         with suppress(asyncio.CancelledError):
-            await asyncio.wait(pending, timeout=again_s)
+            await asyncio.wait(pending, timeout=max(0.0, again_at_s - loop.time()))
+        if loop.time() >= again_at_s:
+            for task in pending:
+                task.cancel()
+            again_at_s = loop.time() + again_s
     for task in tasks:
         if not task.cancelled():
             # what it failed with at the very end is nobody's concern any more

@@ -113,8 +113,11 @@ class PageSink(Protocol):
         """Whether the option was taken out of the schema lately and put back: pages have lost it with that."""
         ...
 
-    def turn(self, priority: Priority) -> AbstractAsyncContextManager[TurnTaken]:
-        """Wait for leave to send one request. `create`, `update` and `set_trashed` are called within a turn."""
+    def turn(self, priority: Priority, *, begun: bool = False) -> AbstractAsyncContextManager[TurnTaken]:
+        """Wait for leave to send one request. `create`, `update` and `set_trashed` are called within a turn.
+
+        `begun`: it goes on with a record that was read for it, and comes before those that only begin.
+        """
         ...
 
     async def create(self, entity: Entity, values: Mapping[str, Json]) -> Page:

@@ -63,8 +63,9 @@ async def open_pool(
             await AsyncConnectionPool.check_connection(conn)
         except psycopg.Error:
             # It is hardly the only one: left alone, the pool would hand out the dead ones one by one, each time after
-            # a longer wait, and be of no use for half a minute after the database is back
-            await pool.check()
+            # a longer wait, and be of no use for half a minute after the database is back. Not `check`: it asks each
+            # of them, swallows a cancellation meanwhile, and takes as long as a silent network likes
+            await pool.drain()
             raise
 
     pool: Pool = AsyncConnectionPool(

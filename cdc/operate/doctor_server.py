@@ -14,7 +14,7 @@ from cdc.replication.faults import PLUGIN
 from cdc.replication.slot import SlotState
 from state.database import Connection
 
-OLDEST: Final = 14
+OLDEST: Final = 15
 KEEP: Final = "10GB"
 
 # pg_settings leaves out what the role may not see, where current_setting would fail
@@ -98,7 +98,7 @@ def _kind(server: Server, connected_pid: int) -> Iterator[Finding]:
     if server.version_number < OLDEST * 10_000:
         yield error(
             "server.version", f"the server is Postgres {server.version}",
-            f"The sync needs {OLDEST} or newer: slots with a bound, and transaction numbers of 64 bits.",
+            f"The sync needs {OLDEST} or newer: its sidecar notes in an unlogged sequence how far the log was read.",
             "Upgrade the server.",
         )
     else:

@@ -126,7 +126,7 @@ class Acting:
         """Wait for the turn, look once more if that took long, and send."""
         try:
             async with asyncio.timeout(self._queue.lease_s / 2) as patience, self._sink.turn(
-                Priority(now.claim.priority)
+                Priority(now.claim.priority), begun=now.left is not None
             ) as turn:
                 patience.reschedule(None)
                 if turn.waited_s > (STALE_AFTER_S if now.left is None else now.left.good_for_s):

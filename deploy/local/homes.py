@@ -70,7 +70,7 @@ def stop_server_in(home: Path, mode: str = "fast") -> None:
         return
     os.kill(server.pid, SIGNALS[mode])
     if not _ended(home, STOP_TIMEOUT_S):
-        # a stream whose client neither reads nor leaves holds up a fast shutdown for as long as it likes
+        # a client that neither speaks nor leaves holds up a fast shutdown for as long as a minute
         os.kill(server.pid, signal.SIGQUIT)
         if not _ended(home, STOP_TIMEOUT_S):
             raise LocalError("the private Postgres does not stop", hint=f"Read {home / 'log'}.")

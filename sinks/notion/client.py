@@ -70,9 +70,9 @@ class NotionClient:
         await self._client.aclose()
 
     @asynccontextmanager
-    async def turn(self, priority: Priority) -> AsyncIterator[Turn]:
+    async def turn(self, priority: Priority, *, begun: bool = False) -> AsyncIterator[Turn]:
         """Wait for leave to send one request."""
-        async with self.pacer.turn(priority) as turn:
+        async with self.pacer.turn(priority, begun=begun) as turn:
             yield turn
 
     async def request(

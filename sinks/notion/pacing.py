@@ -158,8 +158,16 @@ class Turn:
     spent: bool = True
 
 
+Waiter = tuple[int, bool, int, asyncio.Future[None]]
+"""Priority, whether it begins something, arrival; the smallest is next."""
+
+
 class Pacer:
-    """Hands out turns to send one request each: live before manual before backfill, first come first served within."""
+    """Hands out turns to send one request each: live before manual before backfill.
+
+    Within these, what goes on with something begun comes first, then first come first served. A write that queued
+    behind a window's worth of reads would come too late for what it had read, which would be read again, for ever.
+    """
 
     def __init__(
         self,
@@ -175,7 +183,7 @@ class Pacer:
         self.breaker = Breaker()
         self._ledger = ledger
         self._clock = clock
-        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiters: list[Waiter] = []
         self._arrivals = 0
         self._timer: asyncio.TimerHandle | None = None
         self._noted = 0
@@ -189,12 +197,12 @@ class Pacer:
                 self.budget.preload(self._clock(), max(0.0, age_s - LEDGER_SLACK_S), requests)
 
     @asynccontextmanager
-    async def turn(self, priority: Priority) -> AsyncIterator[Turn]:
-        """Wait for leave to send one request; holds it until the block ends."""
+    async def turn(self, priority: Priority, *, begun: bool = False) -> AsyncIterator[Turn]:
+        """Wait for leave to send one request; it is held until the block ends. `begun`: it follows an earlier one."""
         asked_s = self._clock()
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._arrivals += 1
-        waiter = (int(priority), self._arrivals, granted)
+        waiter = (int(priority), not begun, self._arrivals, granted)
         heapq.heappush(self._waiters, waiter)
         self._pump()
         try:
@@ -237,7 +245,7 @@ class Pacer:
 
     def send_away(self) -> None:
         """Cancel everybody who waits for a turn; who has one keeps it."""
-        for _, _, granted in self._waiters:
+        for *_, granted in self._waiters:
             granted.cancel()
         self._waiters.clear()
 
@@ -257,7 +265,7 @@ class Pacer:
             self.breaker.unused()
         self._pump()
 
-    def _forget(self, waiter: tuple[int, int, asyncio.Future[None]]) -> None:
+    def _forget(self, waiter: Waiter) -> None:
         """Drop who gave up waiting: in a long outage those would pile up behind the one who waits first."""
         if waiter in self._waiters:
             self._waiters.remove(waiter)
@@ -279,7 +287,7 @@ class Pacer:
             self._timer.cancel()
             self._timer = None
         while self._waiters:
-            priority, _, granted = self._waiters[0]
+            priority, _, _, granted = self._waiters[0]
             if granted.done():
                 heapq.heappop(self._waiters)
                 continue

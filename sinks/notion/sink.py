@@ -47,9 +47,9 @@ class NotionSink:
         self._time_zone = time_zone
         self._learn = learn
 
-    def turn(self, priority: Priority) -> AbstractAsyncContextManager[Turn]:
+    def turn(self, priority: Priority, *, begun: bool = False) -> AbstractAsyncContextManager[Turn]:
         """Wait for leave to send one request."""
-        return self._client.turn(priority)
+        return self._client.turn(priority, begun=begun)
 
     def database_of(self, entity: Entity) -> str:
         """Return the id of the entity's database; raises EntityUnavailable when setup did not make one."""

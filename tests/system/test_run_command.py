@@ -237,7 +237,7 @@ async def test_the_database_going_away_makes_it_unready_until_it_is_back_and_met
         assert (await invoke(env, "setup")).code == 0
         async with Service(env) as service:
             await service.event("stream.started")
-            await asyncio.to_thread(private_postgres.stop, "immediate")
+            await asyncio.to_thread(private_postgres.stop)
 
             async def unready() -> bool:
                 return (await ready(service))[0] == 503
@@ -253,7 +253,7 @@ async def test_the_database_going_away_makes_it_unready_until_it_is_back_and_met
             with psycopg.connect(dsn) as conn:
                 conn.execute(PEOPLE.encode(), {"count": 3})
             await sandbox.wait_for(lambda: len(sandbox.people.rows("Participants")) == 3, 30)
-            await asyncio.to_thread(private_postgres.stop, "immediate")
+            await asyncio.to_thread(private_postgres.stop)
             asked_s = time.monotonic()
             assert await service.stop() == 0
             assert time.monotonic() - asked_s < 10

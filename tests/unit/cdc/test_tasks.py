@@ -108,3 +108,29 @@ async def test_being_cancelled_while_ending_others_does_not_leave_them_alone() -
     await asyncio.wait([outer])
     assert outer.cancelled()
     assert ended.is_set()
+
+
+async def test_what_is_being_cancelled_already_may_end_in_its_own_way() -> None:
+    told = asyncio.Event()
+
+    async def tells_the_server() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            told.set()
+            raise
+
+    async def active() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            children = [tasks.create_task(tells_the_server()), tasks.create_task(failing())]
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await end(children)
+
+    with pytest.raises(ExceptionGroup):
+        await attempt(active(), "active")
+
+    assert told.is_set()

@@ -378,6 +378,49 @@ def test_live_goes_before_manual_before_bulk_and_first_come_first_served_within(
     assert run(main()) == ["first", "live a", "live b", "manual", "bulk a", "bulk b"]
 
 
+def test_what_goes_on_with_something_begun_goes_before_what_only_begins() -> None:
+    async def main() -> list[str]:
+        turns, order = pacer(1), list[str]()
+
+        async def ask(name: str, priority: Priority, begun: bool) -> None:
+            async with turns.turn(priority, begun=begun):
+                order.append(name)
+
+        async with asyncio.TaskGroup() as tasks:
+            for name, priority, begun in [
+                ("first", Priority.LIVE, False), ("read", Priority.LIVE, False), ("bulk", Priority.BACKFILL, True),
+                ("write a", Priority.LIVE, True), ("write b", Priority.LIVE, True),
+            ]:
+                tasks.create_task(ask(name, priority, begun))
+                await asyncio.sleep(0)
+        return order
+
+    assert run(main()) == ["first", "write a", "write b", "read", "bulk"]
+
+
+def test_records_that_are_read_before_they_are_written_all_get_there_however_many_they_are() -> None:
+    good_for_s, records = 5.0, 120
+
+    async def main() -> float:
+        turns = pacer(30)
+
+        async def read_and_write() -> int:
+            for reads in range(1, 30):
+                await send(turns)
+                async with turns.turn(Priority.LIVE, begun=True) as turn:
+                    if turn.waited_s <= good_for_s:
+                        await asyncio.sleep(0.1)
+                        return reads
+                    turn.spent = False
+            raise AssertionError("what was read is always out of date when its turn to write comes")
+
+        async with asyncio.TaskGroup() as tasks:
+            each = [tasks.create_task(read_and_write()) for _ in range(records)]
+        return sum(task.result() for task in each) / records
+
+    assert run(main()) < 2
+
+
 def test_a_burst_is_sent_at_once_and_the_rest_one_window_later() -> None:
     async def main() -> tuple[list[float], float]:
         turns, begun_s = pacer(30), now_s()
