@@ -22,7 +22,7 @@ test-all: $(READY)  ## Run every test, slow ones too
 	@$(PY) -m pytest $(WORKERS) $(ARGS)
 
 chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=1-200 or 7 replays)
-	@$(PY) -m tests.chaos '$(or $(SEEDS),1-5)' --logs .local/chaos
+	@$(PY) -m tests.chaos '$(or $(SEEDS),steps,1-5)' --logs .local/chaos
 
 check: $(READY)  ## Lint, types and the direction of imports
 	@$(PY) -m ruff check .

@@ -83,7 +83,7 @@ class Application:
         table, row = await self._any_row(some)
         column = sql.Identifier(some.pick(MAPPED[table]))
         query = sql.SQL("update {} set {} = {} where id = %s").format(sql.Identifier(table), column, column)
-        await self._run((query, (row,)))
+        await self.run((query, (row,)))
 
     async def update_hot(self, some: Samples) -> None:
         """Update one row again and again, a transaction each."""
@@ -137,7 +137,7 @@ class Application:
         if len(rows) < 3:
             raise Skipped
         self._spend(table)
-        await self._run(delete(table, some.pick(rows)))
+        await self.run(delete(table, some.pick(rows)))
 
     async def delete_person(self, some: Samples) -> None:
         """Delete somebody with all that goes along."""
@@ -145,7 +145,7 @@ class Application:
         if len(people) < 3:
             raise Skipped
         self._spend("User", 2)
-        await self._run(delete("User", some.pick(people)))
+        await self.run(delete("User", some.pick(people)))
 
     async def reuse_key(self, some: Samples) -> None:
         """Delete a row and insert another one with its key, in one transaction or two."""
@@ -156,11 +156,11 @@ class Application:
         row = some.pick(rows)
         columns = {**await self._new(some, table), "id": row}
         if some.rng.random() < 0.5:
-            await self._run(delete(table, row), insert(table, columns))
+            await self.run(delete(table, row), insert(table, columns))
         else:
             self._spend(table)
-            await self._run(delete(table, row))
-            await self._run(insert(table, columns))
+            await self.run(delete(table, row))
+            await self.run(insert(table, columns))
 
     async def change_key(self, some: Samples) -> None:
         """Give a row another primary key."""
@@ -198,12 +198,12 @@ class Application:
         for _ in range(4):
             table, row = await self._any_row(some)
             steps.append(update(table, [row], self._mapped(some, table)))
-        await self._run(*steps)
+        await self.run(*steps)
 
     async def change_what_is_unknown(self, some: Samples) -> None:
         """Write to tables that the sync has nothing to do with."""
         query = sql.SQL('insert into "AuditEvent" (action, details) values (%s, %s)').format()
-        await self._run((query, (some.text(), Jsonb({"note": some.text()}))))
+        await self.run((query, (some.text(), Jsonb({"note": some.text()}))))
 
     # Parts
 
@@ -215,10 +215,10 @@ class Application:
         """Insert what a run begins with."""
         for role, number in (("PARTICIPANT", 7), ("PLAN_MANAGER", 3), ("PROVIDER", 4), ("USER", 3)):
             for _ in range(number):
-                await self._run(insert("User", await self._new(some, "User", role=role)))
+                await self.run(insert("User", await self._new(some, "User", role=role)))
         for user in (await self._ids("User", "USER"))[:2]:
             columns = {"id": some.fresh("worker"), "userId": user, "role": some.text(), "updatedAt": now()}
-            await self._run(insert("Worker", columns))
+            await self.run(insert("Worker", columns))
         for table, number in (
             ("NDISPlan", 5), ("CarePlan", 6), ("Incident", 7), ("Complaint", 6), ("Risk", 8), ("PaymentTransaction", 5),
         ):
@@ -226,7 +226,7 @@ class Application:
                 await self._insert(some, table)
 
     async def _insert(self, some: Samples, table: str) -> None:
-        await self._run(insert(table, await self._new(some, table)))
+        await self.run(insert(table, await self._new(some, table)))
 
     async def _any_row(self, some: Samples) -> tuple[str, str]:
         table = some.pick(INSERTED)
@@ -296,9 +296,10 @@ class Application:
         return {row[0] for row in await (await conn.execute(query)).fetchall()}
 
     async def _update(self, table: str, rows: list[str], values: Mapping[str, Any]) -> None:
-        await self._run(update(table, rows, values))
+        await self.run(update(table, rows, values))
 
-    async def _run(self, *steps: Step) -> None:
+    async def run(self, *steps: Step) -> None:
+        """Do these steps in one transaction."""
         conn = await self.connection()
         async with conn.transaction():
             for step in steps:

@@ -28,6 +28,7 @@ class Verdict:
     findings: list[str] = field(default_factory=list)
     crossed: int = 0
     needless: int = 0      # writes of ours that changed nothing
+    duplicates: int = 0    # pages, rows and comments that were made once too often
 
 
 def judge(end: Ending) -> Verdict:
@@ -35,8 +36,8 @@ def judge(end: Ending) -> Verdict:
     verdict = Verdict()
     record = end.record()
     for rule in (
-        rows_have_their_pages, pages_without_rows, no_page_twice, nothing_made_twice, conflicts_of_two_sides,
-        refusals_are_earned, nothing_undone, nothing_told,
+        rows_have_their_pages, pages_without_rows, *ONCE, conflicts_of_two_sides, refusals_are_earned, nothing_undone,
+        nothing_told,
     ):
         verdict.findings += rule(end)
     verdict.findings += [*rows_changed_for_a_reason(end, record), *end.pages.strange]
@@ -44,6 +45,7 @@ def judge(end: Ending) -> Verdict:
     verdict.findings += losses.findings
     verdict.crossed = losses.crossed
     verdict.needless = _needless(end)
+    verdict.duplicates = sum(1 for rule in ONCE for _ in rule(end))
     return verdict
 
 
@@ -208,10 +210,27 @@ def nothing_made_twice(end: Ending) -> Iterator[str]:
             ids[one.page_id] = key
 
 
+def nothing_said_twice(end: Ending) -> Iterator[str]:
+    """No page has more comments of ours than there is something to explain on it."""
+    for page_id, said in end.comments.items():
+        if said > end.explained.get(page_id, 0):
+            yield f"page {page_id} has {said} comments of ours for {end.explained.get(page_id, 0)} explanations"
+
+
+ONCE: Final = (no_page_twice, nothing_made_twice, nothing_said_twice)
+"""What is done once, whatever was killed or not answered when."""
+
+
 def conflicts_of_two_sides(end: Ending) -> Iterator[str]:
     """Of the two values of a conflict one was typed by a person, the other one is MapAble's."""
+    back: set[str] = set()
     for line in end.audit:
+        if line["action"] == "page.restored":
+            back.add(line["page_id"])
         if line["action"] not in ("conflict.decided", "conflict.opened") or line["entity"] not in BY_ENTITY:
+            continue
+        if line["page_id"] in back:
+            # nothing was kept of what was agreed: whose the values are that it shows is not known any more
             continue
         table = BY_ENTITY[line["entity"]]
         for prop in table.props:

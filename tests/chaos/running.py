@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from tests.chaos.witness import Pages
 from tests.system.service import Service
+
+KILLED = "killed"
+RESTARTED = "Postgres restarted"
+TAKEN_OVER = "taken over"
+STARTED = "started"
 
 
 class Running:
@@ -20,9 +27,9 @@ class Running:
         self._frozen: Service | None = None
         self._before: list[str] = []
         self.kills = 0
-        self.recoveries_s: list[float] = []
         self.disruptions_s: list[float] = []
-        self.ended_by_itself: list[int] = []
+        self.ended_by_itself: list[str] = []
+        self._marks: list[tuple[float, str]] = []
 
     @property
     def service(self) -> Service:
@@ -38,19 +45,25 @@ class Running:
         """All that was ever said on stderr."""
         return [*self._before, *(self._service.lines if self._service is not None else ())]
 
-    async def start(self, **settings: str) -> None:
-        """Start it, unless it runs; measures how long it takes until it next changes a page."""
+    async def start(self, cause: str = STARTED, **settings: str) -> None:
+        """Start it, unless it runs."""
         if self._service is not None:
             return
         self._service = Service({**self._env, **settings})
+        self.began(cause)
         await self._service.__aenter__()
-        began_s = time.monotonic()
 
-        def back() -> None:
-            self._pages.on_bot.clear()
-            self.recoveries_s.append(time.monotonic() - began_s)
+    def began(self, cause: str) -> None:
+        """From now on it has to come back by itself."""
+        self._marks.append((time.time(), cause))
 
-        self._pages.on_bot[:] = [back]
+    async def streams(self, timeout_s: float = 60.0) -> bool:
+        """Wait until the one that runs reads the log; False: it did not come to that."""
+        try:
+            await self.service.event("stream.started", timeout_s=timeout_s)
+        except (TimeoutError, AssertionError):
+            return False
+        return True
 
     def kill(self) -> None:
         """kill -9, at once; `bury` afterwards."""
@@ -68,14 +81,16 @@ class Running:
         await service.__aexit__(None, None, None)
         self._before += service.lines
 
-    async def freeze(self) -> None:
-        """Stop it in its tracks (SIGSTOP) and start another one in its place; the caller takes its lock away."""
-        assert self._service is not None
+    def freeze(self) -> None:
+        """Stop it in its tracks (SIGSTOP)."""
         self.disruptions_s.append(time.monotonic())
+        self.service.process.send_signal(signal.SIGSTOP)
+
+    async def replace(self) -> None:
+        """Start another one beside the one that is frozen; the caller takes its lock away."""
         self._frozen, self._service = self._service, None
-        self._frozen.process.send_signal(signal.SIGSTOP)
         # the port is still the frozen one's
-        await self.start(HTTP_PORT="0")
+        await self.start(TAKEN_OVER, HTTP_PORT="0")
 
     def thaw(self) -> None:
         """Let the frozen one go on: it does not know yet that another one has taken over."""
@@ -96,7 +111,7 @@ class Running:
         """Note when it has ended without having been killed."""
         code = self._service.process.returncode if self._service is not None else None
         if code is not None and code >= 0:
-            self.ended_by_itself.append(code)
+            self.ended_by_itself.append(f"with code {code}, after it had said {self.service.lines[-1:]}")
 
     async def restart(self) -> None:
         """Stop it politely and start it again."""
@@ -112,3 +127,21 @@ class Running:
         if self._service is not None and self._service.process.returncode is None:
             await self._service.stop()
         await self.bury()
+
+    def back_s(self, cause: str) -> list[float]:
+        """Return how long it took to read the log again, each time, unless it was disturbed anew meanwhile."""
+        return _back_s(self.lines, self._marks, cause)
+
+
+def _back_s(lines: Sequence[str], marks: Sequence[tuple[float, str]], cause: str) -> list[float]:
+    streams = [
+        datetime.fromisoformat(json.loads(line)["timestamp"]).timestamp()
+        for line in lines if '"event": "stream.started"' in line
+    ]
+    found = []
+    ends = [*(at for at, _ in marks[1:]), float("inf")]
+    for (began, what), end in zip(marks, ends, strict=True):
+        back = min((at for at in streams if began <= at < end), default=None)
+        if what == cause and back is not None:
+            found.append(back - began)
+    return found

@@ -7,7 +7,8 @@ import pytest
 from deploy.local.server import PrivateServer
 from tests.chaos.outcome import FULL, Profile
 from tests.chaos.report import line_of
-from tests.chaos.run import play, prepare
+from tests.chaos.run import play
+from tests.chaos.stage import prepare
 
 SHORT = Profile(operations=120, kills=2, faults=6)
 

@@ -8,10 +8,11 @@ from typing import Final
 import pytest
 
 from deploy.local.server import PrivateServer
-from tests.chaos.faults import FROZEN
+from tests.chaos.calamities import FROZEN
 from tests.chaos.outcome import Profile
 from tests.chaos.planting import PATCHES, plant
-from tests.chaos.run import play, prepare
+from tests.chaos.run import play
+from tests.chaos.stage import prepare
 
 WRITES_FAIL: Final = tuple(f"{kind} before {to}" for kind in ("500", "503", "reset") for to in ("PATCH", "POST"))
 ANSWERS_LOST: Final = tuple(f"{kind} after PATCH" for kind in ("500", "502", "reset", "malformed"))
