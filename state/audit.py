@@ -32,6 +32,16 @@ limit %(limit)s
 """
 
 
+# One that was made and never answered has none of these lines
+WAS_ITS_PAGE: Final[LiteralString] = """
+select exists (
+    select from audit_log
+    where entity = %(entity)s and system_id = %(system_id)s and page_id = %(page_id)s
+      and action in ('page.created', 'page.updated', 'page.adopted', 'page.restored')
+)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line. `properties` are field keys; `participant_id` is the participant concerned, whatever the entity."""
@@ -92,3 +102,10 @@ async def listed(
             {"person": person, "entity": entity, "system_id": system_id, "before": before, "limit": limit},
         )
         return tuple(await cursor.fetchall())
+
+
+async def was_its_page(conn: Connection, key: Key, page_id: str) -> bool:
+    """Whether the page ever counted as the row's own, so that people may have worked on it."""
+    arguments = {"entity": key.entity, "system_id": key.system_id, "page_id": page_id}
+    row = await (await conn.execute(WAS_ITS_PAGE, arguments)).fetchone()
+    return row is not None and bool(row[0])

@@ -33,3 +33,12 @@ class FatalError(SyncError):
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+def internal(error: Exception) -> str:
+    """Return what may be said of a fault of ours: its type and place, never its text, which may hold values."""
+    place, where = error.__traceback__, "unknown"
+    while place is not None:
+        where = f"{place.tb_frame.f_code.co_filename.rpartition('/')[2]}:{place.tb_lineno}"
+        place = place.tb_next
+    return f"an internal error ({type(error).__name__} at {where}): please report it"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
 from psycopg.rows import class_row
 
-from state.changes import PageId
+from state.changes import ABSENT, PageId
 from state.database import Connection
-from state.merge import Base, Json, base_from_json
+from state.merge import Base, Json, Pair, base_from_json
 
 EDITED_UNTIL: Final[LiteralString] = """
 select edited_until from look where entity = %(entity)s and database_id = %(database_id)s
@@ -38,8 +38,13 @@ on conflict (entity) do nothing
 
 LINKED: Final[LiteralString] = """
 select "notionPageId" as page_id, "entityType" as entity_type, "systemId" as system_id, "pageState" as state,
-    base as base_json, coalesce(pushing, '{}') as pushing, "unlinkedBecause" as because
-from "NotionSyncMapping"
+    base as base_json, coalesce(pushing, '{}') as pushing, "unlinkedBecause" as because,
+    (select coalesce(jsonb_object_agg(key, value -> 'value'), '{}') from jsonb_each(m.refused))
+    || (
+        select coalesce(jsonb_object_agg(field, notion), '{}') from conflict c
+        where c."entityType" = m."entityType" and c."systemId" = m."systemId" and c.status in ('open', 'deciding')
+    ) as standing
+from "NotionSyncMapping" m
 where "notionPageId" = any (%(ids)s)
 """
 
@@ -109,10 +114,19 @@ class Linked:
     base_json: Mapping[str, Any]
     pushing: Mapping[str, Json]
     because: str | None = None    # why it is not, or no more, the row's page
+    standing: Mapping[str, Json] = field(default_factory=dict)    # what was not taken, and is known to stand there
 
     @property
     def base(self) -> Base:
         return base_from_json(self.base_json)
+
+    @property
+    def expected(self) -> Base:
+        """What the page shows as long as nobody touches it: what was agreed, and what is refused or waits for a person.
+
+        Somebody who types such a field back to what was agreed has touched it.
+        """
+        return {**self.base, **{key: Pair(ABSENT, value) for key, value in self.standing.items()}}
 
 
 @dataclass(frozen=True, slots=True)

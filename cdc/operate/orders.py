@@ -11,7 +11,7 @@ from typing import Final
 
 from sinks.mapable.rows import Rows
 from sinks.mapping.entities import ENTITIES, by_name, by_table, field_of
-from sinks.mapping.model import Entity, Row
+from sinks.mapping.model import Entity
 from sinks.mapping.parsing import Refused
 from sinks.mapping.typed import typed
 from state import audit, conflicts, links, marking, work
@@ -64,13 +64,13 @@ class Orders:
         key = Key(entity.name, system_id)
         async with self._pool.connection() as conn, conn.transaction():
             link = (await links.load(conn, entity.table, [system_id])).get(system_id)
-            if link is None and not _is_due(entity, row):
+            if link is None and not entity.is_due(row):
                 raise Declined(Why.UNKNOWN, f"there is no {entity.name} with this id, and no page of one")
             await work.mark(conn, {key: None}, reason=EVERYTHING, priority=Priority.MANUAL)
             await audit.append(
                 conn,
                 audit.Entry(
-                    "sync.requested", key, participant_of(entity, system_id, row),
+                    "sync.requested", key, entity.participant_of(system_id, row),
                     link.page_id if link is not None else None, actor=OPERATOR,
                 ),
             )
@@ -111,7 +111,7 @@ class Orders:
             await audit.append(
                 conn,
                 audit.Entry(
-                    "conflict.decided", key, participant_of(entity, seen.system_id, row), seen.page_id, (seen.field,),
+                    "conflict.decided", key, entity.participant_of(seen.system_id, row), seen.page_id, (seen.field,),
                     actor=OPERATOR, detail={"conflict": conflict_id, "choice": choice, "value": chosen},
                 ),
             )
@@ -136,18 +136,6 @@ def check_id(system_id: str) -> None:
         raise Declined(Why.INVALID, f"an id has {ID_LENGTH} characters at most")
     if not system_id.isprintable():
         raise Declined(Why.INVALID, "an id has no control characters")
-
-
-def participant_of(entity: Entity, system_id: str, row: Row | None) -> str | None:
-    """Return the participant concerned, for the audit log."""
-    if entity.participant_column is None:
-        return system_id
-    value = row.get(entity.participant_column) if row is not None else None
-    return str(value) if value is not None else None
-
-
-def _is_due(entity: Entity, row: Row | None) -> bool:
-    return row is not None and (entity.member is None or row[entity.member.column] == entity.member.value)
 
 
 def _chosen(entity: Entity, key: str, choice: str, value: object) -> str | bool | list[str] | None:

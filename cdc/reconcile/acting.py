@@ -15,7 +15,6 @@ from cdc.reconcile.plan import (
     Look,
     Nothing,
     NotVisible,
-    Park,
     Resolve,
     Restore,
     Settle,
@@ -27,7 +26,7 @@ from cdc.reconcile.reading import Reader, Situation
 from cdc.reconcile.returning import Returning, not_visible_wait_s
 from cdc.watch.schema import SchemaWatch
 from sinks.base import PageGone, PageSink, PageTrashed
-from state.changes import PageId, Priority
+from state.changes import Priority
 from state.errors import PoisonError
 from state.work import WorkQueue
 
@@ -64,8 +63,8 @@ class Acting:
         match now.plan:
             case Create() | Update() | Trash() | Restore():
                 return await self._send(now)
-            case Look(page_id):
-                return await self._look(now, page_id)
+            case Look():
+                return await self._look(now)
             case Resolve() as plan:
                 await self._effects.resolve(now, plan)
                 return "resolved"
@@ -81,8 +80,6 @@ class Acting:
             case NotVisible():
                 await self._returning.release(now.claim, not_visible_wait_s(now.claim))
                 return "not_visible"
-            case Park(reason, message):
-                raise PoisonError(reason, message)
             case Nothing() if now.waiting:
                 await self._effects.wait(now)
                 return "unchanged"
@@ -90,7 +87,7 @@ class Acting:
                 await self._returning.finish([now.claim])
                 return "unchanged"
 
-    async def _look(self, now: Situation, page_id: PageId) -> str:
+    async def _look(self, now: Situation) -> str:
         """Wait for the turn, read the page, merge, and do what is left."""
         try:
             async with asyncio.timeout(self._queue.lease_s / 2) as patience, self._sink.turn(
@@ -98,10 +95,12 @@ class Acting:
             ) as turn:
                 patience.reschedule(None)
                 claim = await self._queue.renew(now.claim)
-                if turn.waited_s > STALE_AFTER_S:
+                if turn.waited_s > STALE_AFTER_S or claim.gen != now.claim.gen:
                     (now,) = await self._reader.read(now.entity, [claim])
-                turn.spent = isinstance(now.plan, Look)
-                page = await self._sink.read(now.entity, page_id) if turn.spent else None
+                # what was read again may call for another page, or for none
+                plan = now.plan
+                turn.spent = isinstance(plan, Look)
+                page = await self._sink.read(now.entity, plan.page_id) if isinstance(plan, Look) else None
         except TimeoutError:
             await self._returning.release(now.claim, 0)
             return "no_turn"

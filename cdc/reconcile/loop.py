@@ -14,7 +14,7 @@ from cdc.reconcile.fanout import LOOKUP_KINDS, Fanout
 from cdc.reconcile.meeting import Meeting
 from cdc.reconcile.plan import Look
 from cdc.reconcile.reading import Reader, Situation
-from cdc.reconcile.returning import INTERNAL, Observer, Returning, internal, not_visible_wait_s
+from cdc.reconcile.returning import FORESEEN, INTERNAL, Observer, Returning, not_visible_wait_s
 from cdc.watch.adoption import Adoption
 from cdc.watch.looking import Looks
 from cdc.watch.pausing import Paused
@@ -24,9 +24,9 @@ from sinks.mapping.model import Entity
 from state import work
 from state.changes import PageId, Priority
 from state.database import Pool, readable
-from state.errors import SyncError, TransientError
+from state.errors import PoisonError, SyncError, internal
 from state.strays import KIND as STRAY
-from state.work import Claim, LeaseLost, WorkQueue
+from state.work import Claim, WorkQueue
 
 BATCH: Final = 100
 IN_HAND: Final = 400
@@ -115,7 +115,10 @@ class Reconciler:
             return
 
     async def _take(self, tasks: asyncio.TaskGroup, name: str, claims: Sequence[Claim]) -> None:
-        """Read a batch of one entity; what needs nothing is cleared at once, the rest gets a task each."""
+        """Read a batch of one entity; what needs nothing is cleared at once, the rest gets a task each.
+
+        Nothing here waits for Notion, so that no entity keeps another one's keys from being claimed.
+        """
         try:
             if name in LOOKUP_KINDS:
                 unchanged = await self._fanout.unchanged(claims)
@@ -124,98 +127,100 @@ class Reconciler:
                     await work.finish(conn, tuple(unchanged))
                 for claim in claims:
                     if claim not in unchanged:
-                        self._spawn(tasks, name, self._look_up(claim))
+                        self._spawn(tasks, self._one(claim, self._look_up(claim)))
                 return
             if name == STRAY:
                 for claim in claims:
-                    self._spawn(tasks, name, self._judge(claim))
+                    self._spawn(tasks, self._one(claim, self._judge(claim)))
                 return
             entity = self._entities.get(name)
             if entity is None:
                 # switched off: what is marked now is compared again when it is switched on
                 await self._returning.finish(claims)
                 return
-            await self._adoption.ensure(entity)
+            if not self._adoption.done(entity):
+                self._spawn(tasks, self._adopt_first(entity, claims), keys=len(claims))
+                return
             situations = await self._reader.read(entity, claims)
-        except LeaseLost:
-            return
-        except SyncError as error:
+            self.paused.heal(name)
+            quiet = [now for now in situations if now.quiet]
+            await self._returning.finish([now.claim for now in quiet])
+        except FORESEEN as error:
             await self._returning.failed_batch(name, claims, error)
             return
-        except psycopg.Error:
-            raise
         except Exception as error:  # noqa: BLE001 - a fault of ours that one row meets must not stop the others
             await self._narrow_down(tasks, name, claims, error)
             return
-        self.paused.heal(name)
-        quiet = [now for now in situations if now.quiet]
-        await self._returning.finish([now.claim for now in quiet])
         for now in quiet:
             self._observer(name, "unchanged", now.claim)
-        await self._spawn_all(tasks, entity, [now for now in situations if not now.quiet])
+        self._spawn_all(tasks, entity, [now for now in situations if not now.quiet])
 
-    async def _spawn_all(self, tasks: asyncio.TaskGroup, entity: Entity, situations: Sequence[Situation]) -> None:
+    def _spawn_all(self, tasks: asyncio.TaskGroup, entity: Entity, situations: Sequence[Situation]) -> None:
         """Give each key a task. Many changes at once share one look at what was edited lately in Notion."""
         burst = [now for now in situations if isinstance(now.plan, Look) and self._meeting.may_share_a_look(now)]
-        edited: Mapping[PageId, Page] | None = None
         if len(burst) >= BURST:
-            try:
-                edited = await self._looks.edited(entity, Priority.LIVE)
-            except SyncError as error:
-                log.info("look.failed", entity=entity.name, why=str(error))
+            self._spawn(tasks, self._look_for_all(tasks, entity, burst), keys=len(burst))
+        else:
+            burst = []
         for now in situations:
-            shared = edited if now in burst else None
-            self._spawn(tasks, entity.name, self._work(now, shared))
+            if now not in burst:
+                self._spawn(tasks, self._one(now.claim, self._acting.act(now)))
 
-    def _spawn(self, tasks: asyncio.TaskGroup, name: str, task: Coroutine[None, None, None]) -> None:
-        self._in_hand += 1
-        tasks.create_task(task, name=f"reconcile {name}").add_done_callback(self._spawned_ended)
-
-    def _spawned_ended(self, _: asyncio.Task[None]) -> None:
-        self._in_hand -= 1
-        self.wake()
-
-    async def _work(self, now: Situation, edited: Mapping[PageId, Page] | None = None) -> None:
+    async def _look_for_all(self, tasks: asyncio.TaskGroup, entity: Entity, burst: Sequence[Situation]) -> None:
+        """Look once at what was edited lately; if that fails, each looks at its own page."""
+        edited: Mapping[PageId, Page] | None = None
         try:
-            done = await self._acting.act(now) if edited is None else await self._acting.go_on(
-                await self._meeting.after_look(now, edited)
-            )
-            self._observer(now.entity.name, done, now.claim)
-        except LeaseLost:
-            log.info("lease.lost", entity=now.entity.name)
+            edited = await self._looks.edited(entity, Priority.LIVE)
         except SyncError as error:
-            await self._returning.failed(now.claim, error)
+            log.info("look.failed", entity=entity.name, why=str(error))
         except psycopg.Error as error:
-            # a lock or statement timeout of one key; a database that is gone fails again right here, and ends the loop
-            await self._returning.failed(now.claim, TransientError(f"the sidecar failed: {readable(error)}"))
-        except Exception as error:  # noqa: BLE001 - see _take
-            await self._returning.park(now.claim, INTERNAL, internal(error))
+            log.info("look.failed", entity=entity.name, why=readable(error))
+        for now in burst:
+            work_of = self._acting.act(now) if edited is None else self._after_look(now, edited)
+            self._spawn(tasks, self._one(now.claim, work_of))
 
-    async def _look_up(self, claim: Claim) -> None:
+    async def _after_look(self, now: Situation, edited: Mapping[PageId, Page]) -> str:
+        return await self._acting.go_on(await self._meeting.after_look(now, edited))
+
+    async def _adopt_first(self, entity: Entity, claims: Sequence[Claim]) -> None:
+        """Link the pages that stand already; the keys are due again at once, and find them."""
         try:
-            if not await self._fanout.settle(claim):
-                await self._returning.release(claim, not_visible_wait_s(claim))
-        except LeaseLost:
-            log.info("lease.lost", entity=claim.entity)
-        except SyncError as error:
+            await self._adoption.ensure(entity)
+            for claim in claims:
+                await self._returning.release(claim, 0)
+        except FORESEEN as error:
+            await self._returning.failed_batch(entity.name, claims, error)
+        except Exception as error:  # noqa: BLE001 - whatever stands on these pages, other entities go on
+            await self._returning.failed_batch(entity.name, claims, PoisonError(INTERNAL, internal(error)))
+
+    def _spawn(self, tasks: asyncio.TaskGroup, task: Coroutine[None, None, None], *, keys: int = 1) -> None:
+        def ended(_: asyncio.Task[None]) -> None:
+            self._in_hand -= keys
+            self.wake()
+
+        self._in_hand += keys
+        tasks.create_task(task).add_done_callback(ended)
+
+    async def _one(self, claim: Claim, doing: Coroutine[None, None, str | None]) -> None:
+        """Do what is due about one key; whatever goes wrong with it stays with it."""
+        try:
+            done = await doing
+            if done is not None:
+                self._observer(claim.entity, done, claim)
+        except FORESEEN as error:
             await self._returning.failed(claim, error)
-        except psycopg.Error as error:
-            await self._returning.failed(claim, TransientError(f"the sidecar failed: {readable(error)}"))
-
-    async def _judge(self, claim: Claim) -> None:
-        """Find out what becomes of a page that no row is linked to."""
-        try:
-            await self._strays.work(claim)
-            self.paused.heal(claim.entity)
-            self._observer(claim.entity, "judged", claim)
-        except LeaseLost:
-            log.info("lease.lost", entity=claim.entity)
-        except SyncError as error:
-            await self._returning.failed(claim, error)
-        except psycopg.Error as error:
-            await self._returning.failed(claim, TransientError(f"the sidecar failed: {readable(error)}"))
         except Exception as error:  # noqa: BLE001 - see _take
             await self._returning.park(claim, INTERNAL, internal(error))
+
+    async def _look_up(self, claim: Claim) -> None:
+        if not await self._fanout.settle(claim):
+            await self._returning.release(claim, not_visible_wait_s(claim))
+
+    async def _judge(self, claim: Claim) -> str:
+        """Find out what becomes of a page that no row is linked to."""
+        await self._strays.work(claim)
+        self.paused.heal(claim.entity)
+        return "judged"
 
     async def _narrow_down(
         self, tasks: asyncio.TaskGroup, name: str, claims: Sequence[Claim], error: Exception

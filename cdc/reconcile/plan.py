@@ -121,15 +121,7 @@ class Restore:
     page_id: PageId
 
 
-@dataclass(frozen=True, slots=True)
-class Park:
-    """A person must decide."""
-
-    reason: str
-    message: str
-
-
-Plan = Nothing | NotVisible | Later | Settle | Create | Resolve | Look | Update | Trash | Bury | Restore | Park
+Plan = Nothing | NotVisible | Later | Settle | Create | Resolve | Look | Update | Trash | Bury | Restore
 
 
 def ours_of(

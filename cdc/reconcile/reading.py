@@ -113,13 +113,13 @@ class Reader:
             direction = link.direction if link is not None else self._directions.get(entity.name, "both")
             if read.row is not None:
                 ours = ours_of(
-                    entity, rendered[claim.system_id], pages, due, member=_member(entity, read),
+                    entity, rendered[claim.system_id], pages, due, member=entity.is_due(read.row),
                     shared=self._shared(entity, read.row) if direction == "both" else frozenset(),
                 )
             situations.append(
                 Situation(
                     claim, entity, ours, link, read.visible, direction,
-                    _participant(entity, claim.system_id, read), read.row, read.hashes,
+                    entity.participant_of(claim.system_id, read.row), read.row, read.hashes,
                 )
             )
         return tuple(situations)
@@ -180,15 +180,3 @@ class Reader:
 
 def _without(paused: frozenset[str], rendered: Mapping[str, Rendered]) -> Mapping[str, Rendered]:
     return {key: value for key, value in rendered.items() if key not in paused} if paused else rendered
-
-
-def _member(entity: Entity, read: Read) -> bool:
-    return entity.member is None or (read.row is not None and read.row[entity.member.column] == entity.member.value)
-
-
-def _participant(entity: Entity, system_id: str, read: Read) -> str | None:
-    """Return the participant concerned, for the audit log."""
-    if entity.participant_column is None:
-        return system_id
-    value = read.row.get(entity.participant_column) if read.row is not None else None
-    return str(value) if value is not None else None

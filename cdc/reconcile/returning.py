@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
+import psycopg
 import structlog
 
 from cdc.reconcile.delivery import deliver
@@ -18,7 +18,7 @@ from sinks.base import EntityUnavailable, SinkUnavailable
 from sinks.mapable.rows import SourceChanged
 from sinks.mapping.model import Entity
 from state import work
-from state.database import Pool
+from state.database import Pool, readable
 from state.errors import FatalError, PoisonError, RateLimited, SyncError, TransientError
 from state.work import Claim, LeaseLost
 
@@ -31,6 +31,10 @@ INTERNAL: Final = "internal_error"
 
 Observer = Callable[[str, str, Claim], None]
 """Called with (entity, what was done, claim) for each key that is through."""
+
+Foreseen = SyncError | LeaseLost | psycopg.Error
+FORESEEN: Final = (SyncError, LeaseLost, psycopg.Error)
+"""What can go wrong with a key without being a fault of ours."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,8 +65,10 @@ class Returning:
             await deliver(conn, [claim.key for claim in claims])
             await work.finish(conn, claims)
 
-    async def failed_batch(self, name: str, claims: Sequence[Claim], error: SyncError) -> None:
+    async def failed_batch(self, name: str, claims: Sequence[Claim], error: Foreseen) -> None:
         """The whole batch met the error, so it is no single key's fault: nothing is counted or parked."""
+        if isinstance(error, LeaseLost):
+            return
         if isinstance(error, FatalError):
             raise error
         wait_s = BATCH_WAIT_S
@@ -73,9 +79,14 @@ class Returning:
         for claim in claims:
             await self.release(claim, wait_s)
 
-    async def failed(self, claim: Claim, error: SyncError) -> None:
+    async def failed(self, claim: Claim, error: Foreseen) -> None:
         """Put the key where its error says: aside for good, back for later, back until its entity heals."""
+        if isinstance(error, psycopg.Error):
+            # a lock or statement timeout of one key; a database that is gone fails again right here, and ends the loop
+            error = TransientError(f"the sidecar failed: {readable(error)}")
         match error:
+            case LeaseLost():
+                log.info("lease.lost", entity=claim.entity)
             case PoisonError(reason="notion_validation_error") if await self._moved(claim):
                 await self.release(claim, backoff_s(claim.attempts), counts=True)
             case PoisonError():
@@ -120,15 +131,6 @@ class Returning:
         """The key is due again in so long (see `work.release`)."""
         async with self._pool.connection() as conn:
             await work.release(conn, claim, wait_s=wait_s, counts=counts, hold_marks=hold_marks)
-
-
-def internal(error: Exception) -> str:
-    """Return what may be said of a fault of ours: its type and place, never its text, which may hold values."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place is not None else "unknown"
-    return f"an internal error ({type(error).__name__} at {where}): please report it"
 
 
 def not_visible_wait_s(claim: Claim) -> float:

@@ -42,6 +42,10 @@ class Adoption:
         self._done: set[str] = set()
         self._one_at_a_time = asyncio.Lock()
 
+    def done(self, entity: Entity) -> bool:
+        """Whether there is nothing left to look through, as far as is known here."""
+        return entity.name in self._done
+
     async def ensure(self, entity: Entity) -> None:
         """Link what can be found before the first page of the entity is made, or looked at."""
         if entity.name in self._done:

@@ -60,7 +60,7 @@ def _as_it_should_be(entity: Entity, link: Linked, page: Page) -> bool:
     return (
         link.state == PageState.LIVE
         and link.entity_type == entity.table
-        and as_agreed(link.base, page, link.pushing)
+        and as_agreed(link.expected, page, link.pushing)
     )
 
 

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import psycopg
 import structlog
 
 from cdc.watch.adoption import Adoption
 from cdc.watch.looking import Looks
 from sinks.mapping.model import Entity
 from state.changes import Priority
-from state.errors import FatalError, SyncError
+from state.database import readable
+from state.errors import FatalError, SyncError, internal
 
 log = structlog.get_logger(__name__)
 
@@ -24,14 +26,25 @@ class Troubles:
         self._doing: Final = doing
         self._told: dict[str, str] = {}
 
-    def met(self, entity: Entity, error: SyncError) -> None:
-        if self._told.get(entity.name) != str(error):
-            log.warning("look.failed", doing=self._doing, entity=entity.name, why=str(error))
-        self._told[entity.name] = str(error)
+    def met(self, entity: Entity, error: Exception) -> str:
+        """Log it once, and return what may be said of it; a fatal error is raised again."""
+        if isinstance(error, FatalError):
+            raise error
+        why = _said(error)
+        if self._told.get(entity.name) != why:
+            log.warning("look.failed", doing=self._doing, entity=entity.name, why=why)
+        self._told[entity.name] = why
+        return why
 
     def over(self, entity: Entity) -> None:
         if self._told.pop(entity.name, None) is not None:
             log.info("look.recovered", doing=self._doing, entity=entity.name)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, SyncError):
+        return str(error)
+    return readable(error) if isinstance(error, psycopg.Error) else internal(error)
 
 
 class Polling:
@@ -59,9 +72,7 @@ class Polling:
             # what stands already is linked first: unlinked pages would all be taken for strays
             await self._adoption.ensure(entity)
             await self._looks.edited(entity, Priority.MANUAL)
-        except FatalError:
-            raise
-        except SyncError as error:
+        except Exception as error:  # noqa: BLE001 - one page that trips us up must not stop the others, for ever
             self._troubles.met(entity, error)
         else:
             self._troubles.over(entity)

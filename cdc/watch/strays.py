@@ -15,7 +15,7 @@ from cdc.watch.noticing import key_of_link
 from cdc.watch.verdicts import Adopt, Ask, Flag, Forget, Make, Owner, Trash, Unreadable, judge
 from sinks.base import Page, PageGone, PageSink, PageTrashed
 from sinks.mapable.rows import Rows
-from sinks.mapping.model import Entity, Row
+from sinks.mapping.model import Entity
 from state import audit, links, looks, settings, strays, work
 from state.changes import ABSENT, Key, PageId, Priority, Reason
 from state.database import Pool
@@ -118,15 +118,16 @@ class Strays:
             return None
         if page.system_id is None:
             return Case(claim, entity, page, None, await self._newcomers.participant(entity, page))
+        key = Key(entity.name, page.system_id)
         read = (await self._rows.read(entity, {page.system_id: None}))[page.system_id]
         async with self._pool.connection() as conn:
             link = (await links.load(conn, entity.table, [page.system_id])).get(page.system_id)
-        key = Key(entity.name, page.system_id)
-        due = read.row is not None and (entity.member is None or read.row[entity.member.column] == entity.member.value)
-        owner = Owner(key, due, link.state, link.page_id) if link is not None else Owner(key, due)
+            was_its = await audit.was_its_page(conn, key, page.page_id)
+        due = entity.is_due(read.row)
+        owner = Owner(key, due, link.state, link.page_id, was_its) if link is not None else Owner(key, due)
         participant = (
             await self._newcomers.participant(entity, page) if read.row is None
-            else _participant(entity, page.system_id, read.row)
+            else entity.participant_of(page.system_id, read.row)
         )
         return Case(claim, entity, page, owner, participant)
 
@@ -239,11 +240,3 @@ class Strays:
 
     def _direction(self, entity: Entity) -> str:
         return self._directions.get(entity.name, "both")
-
-
-def _participant(entity: Entity, system_id: str, row: Row) -> str | None:
-    """Return the participant concerned, for the audit log."""
-    if entity.participant_column is None:
-        return system_id
-    value = row.get(entity.participant_column)
-    return str(value) if value is not None else None

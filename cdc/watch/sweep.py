@@ -17,7 +17,6 @@ from sinks.mapping.model import Entity
 from state import looks, strays, work
 from state.changes import Key, PageId, Priority, Reason
 from state.database import Pool
-from state.errors import FatalError, SyncError
 from state.looks import Sweep
 
 TICK_S: Final = 1.0
@@ -99,12 +98,10 @@ class Sweeping:
         """Sweep an entity, and note it when that can't be done now."""
         try:
             await self.sweep(entity)
-        except FatalError:
-            raise
-        except SyncError as error:
-            self._troubles.met(entity, error)
+        except Exception as error:  # noqa: BLE001 - see cdc.watch.polling
+            why = self._troubles.met(entity, error)
             async with self._pool.connection() as conn:
-                await looks.troubled(conn, entity.name, str(error))
+                await looks.troubled(conn, entity.name, why)
             self._not_before_s[entity.name] = _now_s() + AGAIN_S
         else:
             self._troubles.over(entity)

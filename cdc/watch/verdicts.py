@@ -18,6 +18,7 @@ class Owner:
     due: bool
     state: str | None = None            # of its link; None: it has none
     page_id: PageId | None = None       # of the page it is linked to
+    was_its: bool = False               # the page in question was the row's own once: people may have worked on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def judge(page: Page | None, owner: Owner | None, *, bot: str | None, may_make: 
         case PageState.INTENDED | PageState.AMBIGUOUS:
             return Ask(owner.key)
         case PageState.LIVE if owner.page_id is not None:
-            untouched = bot is not None and page.created_by == bot and page.edited_by == bot
+            untouched = bot is not None and page.created_by == bot and page.edited_by == bot and not owner.was_its
             return Trash(owner.key, owner.page_id) if untouched else Flag("copy", COPIED, owner.key)
         case PageState.TRASHED if owner.due:
             return Flag("copy", COPIED, owner.key)    # the row is back, and takes its own page out of the trash

@@ -146,6 +146,17 @@ class Entity:
     rules: tuple[Rule, ...] = ()
     member: Member | None = None            # None: every row
 
+    def is_due(self, row: Row | None) -> bool:
+        """Whether there is such a row and it is one that gets a page."""
+        return row is not None and (self.member is None or row[self.member.column] == self.member.value)
+
+    def participant_of(self, system_id: str, row: Row | None) -> str | None:
+        """Return the participant concerned, for the audit log; None when only a row that is gone could tell."""
+        if self.participant_column is None:
+            return system_id
+        value = row.get(self.participant_column) if row is not None else None
+        return str(value) if value is not None else None
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:

@@ -23,6 +23,9 @@ OURS: Final = """update "Risk" set title = %(title)s where id = any (%(ids)s)"""
 LOST: Final = """
 select detail, actor, at from notion_sync.audit_log where system_id = %(id)s and action = 'edit.possibly_lost'
 """
+WRITTEN: Final = """
+select count(*) from notion_sync.audit_log where system_id = %(id)s and action = 'row.updated'
+"""
 ALL_SAID: Final = "select not exists (select from notion_sync.explanation where state = 'waiting')"
 SLOW_S: Final = 0.4
 
@@ -120,6 +123,30 @@ async def test_in_a_burst_it_is_found_as_well(scene: Scene) -> None:
 
     assert reads == []
     assert [len(await lost(scene, each)) for each in ids] == [0, 0, 0, 1, 0, 0]
+
+
+async def test_a_burst_takes_nothing_from_a_query_that_shows_a_page_as_it_was(scene: Scene) -> None:
+    ids = [f"lagging {number}" for number in range(6)]
+    pages = await risks(scene, *ids)
+    scene.sandbox.switches.update({"webhook_aggregation_s": 0, "query_lag_s": 3600})
+    try:
+        scene.sandbox.people.edit(pages[3], {"Category": "Notion's"})
+        await scene.until_true("""select category = 'Notion''s' from "Risk" where id = 'lagging 3'""")
+        await told(scene)
+        scene.sandbox.clear_requests()
+
+        await scene.run(OURS, title="MapAble's", ids=ids)
+        await scene.until(lambda: all(scene.shows("Risks", each, Title="MapAble's") for each in ids))
+        await told(scene)
+    finally:
+        scene.sandbox.switches.update({"query_lag_s": 0})
+
+    queries = scene.sandbox.count("POST", "/v1/data_sources/.*/query")
+    assert queries >= 1
+    # not even for a moment: the row was written once
+    assert await scene.value(WRITTEN, id="lagging 3") == 1
+    assert (await row(scene, "lagging 3"))["category"] == "Notion's"
+    assert scene.shows("Risks", "lagging 3", Category="Notion's")
 
 
 async def test_another_field_that_was_edited_meanwhile_is_picked_up_from_the_answer(scene: Scene) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from deploy.sandbox.server import Sandbox
 from sinks.base import EntityUnavailable
 from sinks.mapping.entities import by_name
 from sinks.notion.sink import NotionSink
-from state import links, strays
+from state import conflicts, links, strays
 from state.changes import Key, PageId, Priority
 from state.links import PageState
 from tests.integration.looking.stage import RISK, Stage
@@ -44,6 +45,27 @@ async def test_an_edit_is_marked_once_it_is_looked_for(stage: Stage) -> None:
 
     stage.sandbox.people.edit(page, {"Title": "Ramp"})
 
+    assert await stage.look() == {risk("r1")}
+
+
+@pytest.mark.parametrize("why", ["frozen", "refused"])
+async def test_what_is_known_to_stand_on_a_page_is_marked_once_somebody_types_something_else(
+    stage: Stage, why: str
+) -> None:
+    page = await stage.link("r1", category="falls")
+    stage.sandbox.people.edit(page, {"Category": "theirs"})
+    if why == "frozen":
+        await conflicts.put_open(
+            stage.conn, entity_type="Risk", system_id="r1", page_id=page, field="category", base="falls",
+            mapable="ours", notion="theirs", mapable_at=None, notion_at=None, notion_by=None, rule="manual-review",
+        )
+    else:
+        refused = {"category": {"value": "theirs", "since": "2026-03-05", "reason": "No."}}
+        await stage.conn.execute("""update "NotionSyncMapping" set refused = %s""", (Jsonb(refused),))
+
+    assert await stage.look() == set()
+    assert await stage.look() == set()
+    stage.sandbox.people.edit(page, {"Category": "falls"})
     assert await stage.look() == {risk("r1")}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sinks.mapping.entities import by_name
-from state import links
+from state import audit, links
 from state.changes import Key, PageId, Priority
 from state.errors import TransientError
 from state.links import PageState
@@ -60,6 +60,20 @@ async def test_a_second_page_that_we_made_ourselves_and_nobody_touched_goes_to_t
     (line,) = await stage.audited("page.duplicate_trashed")
     assert (line["system_id"], line["page_id"]) == ("r1", second)
     assert await stage.strays() == {}
+
+
+async def test_a_page_that_was_the_rows_own_once_is_left_to_a_person_though_nobody_touched_it_since(
+    stage: Stage,
+) -> None:
+    await stage.insert("r1")
+    await stage.link("r1")
+    earlier = await made_by_us(stage, "r1")
+    await audit.append(stage.conn, audit.Entry("page.created", R1, None, earlier))
+
+    assert await stage.judge(earlier) == set()
+
+    assert not trashed(stage, earlier)
+    assert (await stage.strays())[earlier].kind == "copy"
 
 
 async def test_a_second_page_of_ours_that_goes_at_this_very_moment_is_forgotten(stage: Stage) -> None:

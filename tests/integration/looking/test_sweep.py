@@ -162,3 +162,17 @@ async def test_what_stands_already_is_linked_before_it_is_compared(stage: Stage)
     assert counts(found) == (1, 0, 0, 0)
     rows = await stage.conn.execute("select entity, system_id from work")
     assert await rows.fetchall() == [("risk", "r1")]
+
+
+async def test_a_page_that_trips_us_up_is_told_without_its_values_and_ends_nothing(stage: Stage) -> None:
+    await stage.link("r1")
+    await settings.scanned(stage.conn, "risk")
+    await looks.begin(stage.conn, ["risk"])
+    await stage.run("""update "NotionSyncMapping" set base = '{"title": "secret"}'""")
+
+    await stage.sweeping.attempt(RISK)
+
+    (found,) = [sweep for sweep in await looks.sweeps(stage.conn) if sweep.entity == "risk"]
+    assert found.trouble is not None
+    assert "AttributeError" in found.trouble
+    assert "secret" not in found.trouble

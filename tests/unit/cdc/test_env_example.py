@@ -12,7 +12,9 @@ import pytest
 from cdc.config import KNOWN, Settings, load
 from sinks.mapping.entities import ENTITIES
 
-EXAMPLE: Final = Path(__file__).resolve().parents[3] / ".env.example"
+ROOT: Final = Path(__file__).resolve().parents[3]
+EXAMPLE: Final = ROOT / ".env.example"
+README_ROW: Final = re.compile(r"\| `([A-Z_<>]+)` \| (?:`(.*?)` )?\| .*\|")
 LINE: Final = re.compile(r"(#?)([A-Z][A-Z_]+)=(.*)")
 NEEDED: Final = {"DATABASE_URL": "postgresql://user:secret@db/mapable", "NOTION_API_KEY": "ntn_1"}
 # settings of what comes with two-way that the program does not read yet
@@ -34,6 +36,18 @@ def test_every_setting_is_there_once_and_nothing_else() -> None:
 
     assert set(names) == KNOWN | PLANNED
     assert set(names.values()) == {1}
+
+
+def test_the_readme_lists_the_same_settings_with_the_same_defaults() -> None:
+    rows = (README_ROW.fullmatch(line) for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines())
+
+    told = Counter(
+        (row[1].replace("<DATABASE>", database), row[2] or "")
+        for row in rows if row is not None
+        for database in ([entity.setting for entity in ENTITIES] if "<" in row[1] else [""])
+    )
+
+    assert told == Counter((name, value) for _, name, value in settings())
 
 
 def test_only_what_is_needed_is_not_commented_out_and_it_is_empty() -> None:

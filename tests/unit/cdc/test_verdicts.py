@@ -59,6 +59,7 @@ def owner(state: PageState | None = None, *, due: bool = True) -> Owner:
         (typed, owner(PageState.LIVE, due=False), Flag("copy", COPIED, R1)),
         (typed, owner(PageState.TRASHED), Flag("copy", COPIED, R1)),
         (ours, owner(PageState.LIVE), Trash(R1, OTHER)),
+        (ours, replace(owner(PageState.LIVE), was_its=True), Flag("copy", COPIED, R1)),
         (replace(ours, edited_by=ANN), owner(PageState.LIVE), Flag("copy", COPIED, R1)),
         (replace(ours, created_by=ANN), owner(PageState.LIVE), Flag("copy", COPIED, R1)),
         (replace(ours, created_by=None), owner(PageState.LIVE), Flag("copy", COPIED, R1)),

@@ -14,6 +14,7 @@ from deploy.grafana import dashboard
 DEPLOY: Final = Path(__file__).resolve().parents[3] / "deploy"
 RULES: Final = (DEPLOY / "prometheus" / "rules.yml").read_text(encoding="utf-8")
 RULE_TESTS: Final = (DEPLOY / "prometheus" / "rules_test.yml").read_text(encoding="utf-8")
+RUNBOOK: Final = (DEPLOY / "RUNBOOK.md").read_text(encoding="utf-8")
 METRIC: Final = re.compile(r"\bmapable_cdc_\w+")
 SUFFIXES: Final = {
     "counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum"), "info": ("_info",),
@@ -25,6 +26,16 @@ def series() -> Iterator[str]:
     """Yield the name of every series that a scrape can bring."""
     for family in Metrics().registry.collect():
         yield from (f"{family.name}{suffix}" for suffix in SUFFIXES[family.type])
+
+
+def test_the_runbook_lists_every_metric_as_it_describes_itself() -> None:
+    ends = {"counter": "_total", "info": "_info"}
+    told = re.findall(r"^\| `(mapable_cdc_\w+)` \| (\w+) \| (.*) \|$", RUNBOOK, re.MULTILINE)
+
+    assert told == [
+        (f"{family.name}{ends.get(family.type, '')}", family.type, family.documentation)
+        for family in Metrics().registry.collect()
+    ]
 
 
 def test_rules_name_only_metrics_that_there_are() -> None:
