@@ -7,12 +7,14 @@ from typing import Any, Final
 
 from deploy.sandbox.errors import NotionError
 from tests.chaos.application import Application, Skipped
-from tests.chaos.fields import BY_DATABASE, TABLES, Prop, Table
+from tests.chaos.fields import BY_DATABASE, ENUMS, TABLES, Prop, Table
 from tests.chaos.samples import TAG, UNIQUE, Samples
 from tests.chaos.witness import Pages
 
 MADE: Final = ("Incidents", "Complaints", "Risks")
 """The databases of which new pages become rows."""
+CLOSED: Final = frozenset(ENUMS) - {("CarePlan", "status")}
+"""The columns that take these values and no others."""
 
 
 class Coordinators:
@@ -128,7 +130,10 @@ class Coordinators:
         """Make a page that has all that a row needs."""
         database = some.pick(MADE)
         table = BY_DATABASE[database]
-        values = {self._pages.name_now(table, prop.name): some.typed(table, prop) for prop in table.shared}
+        values = {
+            self._pages.name_now(table, prop.name): self._typed(table, prop, some.typed(table, prop))
+            for prop in table.shared
+        }
         participants = self._sorted(BY_DATABASE["Participants"])
         if participants and some.rng.random() < 0.5:
             values[self._pages.name_now(table, "Participant")] = [some.pick(participants)[0]]
@@ -144,7 +149,8 @@ class Coordinators:
     async def create_half(self, some: Samples) -> None:
         """Make a page that lacks something."""
         table = BY_DATABASE[some.pick(MADE)]
-        self._people.create(table.database, {self._pages.name_now(table, "Status"): some.column(table.name, "status")})
+        status = self._typed(table, table.prop("Status"), some.column(table.name, "status"))
+        self._people.create(table.database, {self._pages.name_now(table, "Status"): status})
 
     async def create_elsewhere(self, some: Samples) -> None:
         """Make a page where no rows are made."""
@@ -157,6 +163,20 @@ class Coordinators:
         self._renamed += 1
         name = f"{prop.name} ({self._renamed})"
         self._people.rename_property(table.database, self._pages.name_now(table, prop.name), name)
+
+    async def rename_option(self, some: Samples) -> None:
+        """Call a choice by another name: it means what it meant."""
+        table, prop = some.pick(tuple(
+            (table, prop) for table in TABLES for prop in table.shared if (table.name, prop.column) in CLOSED
+        ))
+        label = some.pick(ENUMS[table.name, str(prop.column)])
+        option = self._pages.option(table, prop.name, label)
+        if option is None:
+            raise Skipped
+        self._renamed += 1
+        self._people.rename_option(
+            table.database, self._pages.name_now(table, prop.name), option["name"], f"{label} ({self._renamed})"
+        )
 
     async def add_property(self, some: Samples) -> None:
         """Add a property of one's own and use it."""
@@ -175,7 +195,9 @@ class Coordinators:
         self._people.add_text(page, some.text())
 
     def _edit(self, table: Table, page: str, values: Mapping[Prop, Any]) -> None:
-        named = {self._pages.name_now(table, prop.name): _typed(prop, value) for prop, value in values.items()}
+        named = {
+            self._pages.name_now(table, prop.name): self._typed(table, prop, value) for prop, value in values.items()
+        }
         try:
             self._people.edit(page, named)
         except (NotionError, UnicodeEncodeError, LookupError):
@@ -194,11 +216,11 @@ class Coordinators:
             raise Skipped
         return table, *some.pick(pages)
 
-
-def _typed(prop: Prop, value: Any) -> Any:
-    """Return what the stand-in takes for it."""
-    if prop.kind == "select" and value is not None:
-        return {"select": {"name": value}}
-    return value
+    def _typed(self, table: Table, prop: Prop, value: Any) -> Any:
+        """Return what the stand-in takes for it: a choice by the name it has by now."""
+        if prop.kind == "select" and value is not None:
+            option = self._pages.option(table, prop.name, value)
+            return {"select": {"name": value if option is None else option["name"]}}
+        return value
 
 

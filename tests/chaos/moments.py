@@ -85,7 +85,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step("a row is made", "make_a_page", ('insert into "public".',)),
     Step("a made row's page is named", "make_a_page", asked=("PATCH", _PAGE, "properties")),
     Step("a page is judged", "make_half_a_page", ("insert into stray_page",)),
-    Step("a page is unlinked", "trash_a_page", ("page.unlinked",)),
+    Step("a page is unlinked", "trash_a_page", ("page.trashed_by_person",)),
     Step("a page is linked again", "trash_and_restore_a_page", ("page.linked_again",)),
     # people are told
     Step("a rivalry is decided", "edit_on_both_sides", ("conflict.decided",)),
