@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from tests.chaos.fields import BY_NAME
 from tests.chaos.samples import UNIQUE, Samples
 from tests.chaos.statements import Step, delete, do, insert, now, update
 from tests.system.waiting import Connection
@@ -31,6 +32,12 @@ UNMAPPED: Final[Mapping[str, tuple[str, ...]]] = {
     "Complaint": ("internalNotes", "resolution", "serviceArea"), "Risk": ("internalNotes", "mitigationPlan", "owner"),
     "PaymentTransaction": ("internalNotes", "serviceDescription", "payeeAccount"),
 }
+LAST_WRITTEN: Final = """
+select tab, id, old, new from chaos.seen s
+where who = 'service' and op = 'UPDATE'
+    and not exists (select from chaos.seen later where (later.tab, later.id) = (s.tab, s.id) and later.n > s.n)
+order by n desc limit 5
+"""
 INSERTED: Final = ("User", "NDISPlan", "CarePlan", "Incident", "Complaint", "Risk", "PaymentTransaction")
 
 
@@ -97,6 +104,17 @@ class Application:
         rows = await self._ids(table)
         columns = tuple(name for name in MAPPED[table] if (table, name) not in UNIQUE)
         await self._update(table, rows[:9], {(column := some.pick(columns)): some.column(table, column)})
+
+    async def take_back(self, some: Samples) -> None:
+        """Give a row what it held before the sync wrote to it."""
+        conn = await self.connection()
+        written = await (await conn.execute(LAST_WRITTEN.encode())).fetchall()
+        if not written:
+            raise Skipped
+        table, row, old, new = some.pick(written)
+        names = {prop.column for prop in BY_NAME[table].shared}
+        before = {name: value for name, value in old.items() if name in names and value != new[name]}
+        await self._update(table, [row], before)
 
     async def reassign(self, some: Samples) -> None:
         """Point a foreign key at somebody else, or at nobody."""

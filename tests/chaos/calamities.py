@@ -32,8 +32,9 @@ CALAMITIES: Final = (
 )
 CUTS_OFF: Final = frozenset(CALAMITIES) - {"rows locked"}
 """What was answered just before these may not have been heard."""
-TAKES_OVER_S: Final = 40.0
-HOLDS_S: Final = 30.0
+TAKES_OVER_S: Final = 120.0
+HOLDS_S: Final = 90.0
+ADOPTS_S: Final = 180.0
 End = Callable[[], Awaitable[None]]
 
 TERMINATE: Final = """
@@ -172,7 +173,7 @@ class Calamities:
         async def end() -> None:
             if self.running.up:
                 await self._judge_held(audited, asked)
-            code, _, said = await command(self.env, "adopt", how)
+            code, _, said = await command(self.env, "adopt", how, timeout_s=ADOPTS_S)
             if code != 0:
                 self.report.findings.append(f"mapable-cdc adopt {how} ended with {code}: {said[-300:]}")
 

@@ -40,10 +40,14 @@ WINDOWS: Final[dict[str, dict[str, Any]]] = {
     "conflicting writes": {"conflict_on_concurrent_writes": True},
     "clock jumps ahead": {"clock_offset_s": 90.0},
     "clock jumps back": {"clock_offset_s": -90.0},
+    "relations touch both pages": {"mirror_touches": True},
 }
 LASTS: Final = {"outage": 10, "long outage": 80}
 OUTAGES: Final = tuple(LASTS)
-PATHS: Final = {"POST": "/v1/pages", "PATCH": "/v1/pages/.*", "GET": "/v1/pages/.*", "query": ".*/query"}
+PATHS: Final = {"POST": "/v1/pages", "PATCH": "/v1/pages/.*", "GET": "/v1/pages/.*", "query": ".*/query",
+               "lookup": ".*/query"}
+LOOKS_UP: Final = '"rich_text": {"equals"'
+"""What a query for a System ID holds, and no other."""
 FAMILIES: Final = (ANSWERS, tuple(WINDOWS), CALAMITIES, ANSWERS)
 
 
@@ -122,9 +126,11 @@ class Faults:
     def _answer(self, name: str, some: Samples) -> Fault:
         kind, when, *given = name.split(" ")
         target = given[0] if given else some.pick(tuple(PATHS))
+        is_query = target in ("query", "lookup")
         script = self.sandbox.faults.script(
-            kind=kind, when=when, path_pattern=PATHS[target], method="POST" if target == "query" else target,
-            times=1 + int(some.rng.random() * 3), with_committed_id=given[1:2] != ["not"], delay_s=0.7,
+            kind=kind, when=when, path_pattern=PATHS[target], method="POST" if is_query else target,
+            body_contains=LOOKS_UP if target == "lookup" else None,
+            times=(10 if target == "lookup" else 1) + int(some.rng.random() * 3), with_committed_id=given[1:2] != ["not"], delay_s=0.7,
         )
         return Fault(name, 25, _nothing, script)
 

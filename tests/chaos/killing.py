@@ -10,7 +10,7 @@ from typing import Any
 from deploy.sandbox.faults import Fault as Script
 from deploy.sandbox.requestlog import Request
 from deploy.sandbox.server import Sandbox
-from tests.chaos.moments import Step, is_commit
+from tests.chaos.moments import STEPS, Step, is_commit
 from tests.chaos.samples import Samples
 from tests.chaos.wire import Wire
 
@@ -77,7 +77,7 @@ class Strike:
 
 
 def at_random(strike: Strike, moment: str, some: Samples) -> None:
-    """Arm a strike at one of the moments that come at random; `anywhere` is now."""
+    """Arm a strike at one of the moments that come at random, or at `after: a step`; `anywhere` is now."""
     match moment:
         case "anywhere":
             strike.act()
@@ -90,6 +90,9 @@ def at_random(strike: Strike, moment: str, some: Samples) -> None:
                 return rest < 0
 
             strike.at_commit(counted, moment.split(" ")[0])
+        case _ if ": " in moment:
+            when, name = moment.split(": ")
+            strike.at_step(next(step for step in STEPS if step.name == name), when)
         case _:
             strike.at_request(_makes if moment == "after a page is made" else _writes, moment.split(" ")[0])
 

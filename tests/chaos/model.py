@@ -37,7 +37,7 @@ def judge(end: Ending) -> Verdict:
     record = end.record()
     for rule in (
         rows_have_their_pages, pages_without_rows, *ONCE, conflicts_of_two_sides, refusals_are_earned, nothing_undone,
-        nothing_told,
+        nothing_told, the_slot_is_ours,
     ):
         verdict.findings += rule(end)
     verdict.findings += [*rows_changed_for_a_reason(end, record), *end.pages.strange]
@@ -282,6 +282,13 @@ def nothing_undone(end: Ending) -> Iterator[str]:
     for item in end.parked:
         if item["reason"] not in PARKED_FOR:
             yield f"{item['entity']} {item['system_id']} is parked: {item['reason']}: {item['message']}"
+
+
+def the_slot_is_ours(end: Ending) -> Iterator[str]:
+    """The slot never stands further than we know: nobody else moves it in a run."""
+    for line in end.audit:
+        if line["action"] == "slot.ahead":
+            yield f"the slot stood further than what is stored: {line['detail']}"
 
 
 def nothing_told(end: Ending) -> Iterator[str]:

@@ -60,7 +60,8 @@ class Profile:
     kills: int = 3
     faults: int = 12
     moments: tuple[str, ...] = KILLS
-    among: tuple[str, ...] = ()
+    among: tuple[str, ...] = ()       # of the faults
+    doing: tuple[str, ...] = ()       # of the operations
 
 
 FULL: Final = Profile()

@@ -78,7 +78,7 @@ class Run:
             await self._lift(turn)
             await self._kill(turn, some, kills)
             await self._go_wrong(turn, some, faults)
-            await self._operate(menu.chosen(rng), some)
+            await self._operate(menu.chosen(rng, profile.doing), some)
             await self._pace(some)
             turn += 1
         await self.calm()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from tests.chaos.witness import Pages
@@ -26,6 +28,7 @@ class Running:
         self._service: Service | None = None
         self._frozen: Service | None = None
         self._before: list[str] = []
+        self._killed = False
         self.kills = 0
         self.disruptions_s: list[float] = []
         self.ended_by_itself: list[str] = []
@@ -57,7 +60,7 @@ class Running:
         """From now on it has to come back by itself."""
         self._marks.append((time.time(), cause))
 
-    async def streams(self, timeout_s: float = 60.0) -> bool:
+    async def streams(self, timeout_s: float = 180.0) -> bool:
         """Wait until the one that runs reads the log; False: it did not come to that."""
         try:
             await self.service.event("stream.started", timeout_s=timeout_s)
@@ -69,8 +72,9 @@ class Running:
         """kill -9, at once; `bury` afterwards."""
         self.disruptions_s.append(time.monotonic())
         self.check()
-        if self._service is not None and self._service.process.returncode is None:
-            self._service.kill()
+        if self._service is not None and self.up:
+            self._killed = True
+            _send(self._service, signal.SIGKILL)
             self.kills += 1
 
     async def bury(self) -> None:
@@ -79,23 +83,24 @@ class Running:
             return
         service, self._service = self._service, None
         await service.__aexit__(None, None, None)
+        self._killed = False
         self._before += service.lines
 
     def freeze(self) -> None:
         """Stop it in its tracks (SIGSTOP)."""
         self.disruptions_s.append(time.monotonic())
-        self.service.process.send_signal(signal.SIGSTOP)
+        _send(self.service, signal.SIGSTOP)
 
     async def replace(self) -> None:
         """Start another one beside the one that is frozen; the caller takes its lock away."""
-        self._frozen, self._service = self._service, None
+        self._frozen, self._service, self._killed = self._service, None, False
         # the port is still the frozen one's
         await self.start(TAKEN_OVER, HTTP_PORT="0")
 
     def thaw(self) -> None:
         """Let the frozen one go on: it does not know yet that another one has taken over."""
         if self._frozen is not None and self._frozen.process.returncode is None:
-            self._frozen.process.send_signal(signal.SIGCONT)
+            _send(self._frozen, signal.SIGCONT)
 
     async def dismiss(self) -> None:
         """Kill the one that was frozen, whatever it did since."""
@@ -103,12 +108,14 @@ class Running:
             frozen, self._frozen = self._frozen, None
             self.disruptions_s.append(time.monotonic())
             if frozen.process.returncode is None:
-                frozen.kill()
+                _send(frozen, signal.SIGKILL)
             await frozen.__aexit__(None, None, None)
             self._before += frozen.lines
 
     def check(self) -> None:
         """Note when it has ended without having been killed."""
+        if self._killed:
+            return
         code = self._service.process.returncode if self._service is not None else None
         if code is not None and code >= 0:
             self.ended_by_itself.append(f"with code {code}, after it had said {self.service.lines[-1:]}")
@@ -131,6 +138,12 @@ class Running:
     def back_s(self, cause: str) -> list[float]:
         """Return how long it took to read the log again, each time, unless it was disturbed anew meanwhile."""
         return _back_s(self.lines, self._marks, cause)
+
+
+def _send(service: Service, number: signal.Signals) -> None:
+    """Send a signal. asyncio's own way takes the end of one that died just now away from whoever waits for it."""
+    with suppress(ProcessLookupError):
+        os.kill(service.process.pid, number)
 
 
 def _back_s(lines: Sequence[str], marks: Sequence[tuple[float, str]], cause: str) -> list[float]:

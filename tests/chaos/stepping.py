@@ -16,7 +16,7 @@ from tests.chaos.running import KILLED
 from tests.chaos.stage import Stage, staged
 from tests.chaos.wire import AFTER, BEFORE
 
-COMES_TO_IT_S: Final = 25.0
+COMES_TO_IT_S: Final = 60.0
 PARTS: Final[tuple[tuple[Step, ...], ...]] = (STEPS[0::4], STEPS[1::4], STEPS[2::4], STEPS[3::4], MANUAL_STEPS)
 """So that they may run side by side."""
 
