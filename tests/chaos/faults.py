@@ -130,7 +130,8 @@ class Faults:
         script = self.sandbox.faults.script(
             kind=kind, when=when, path_pattern=PATHS[target], method="POST" if is_query else target,
             body_contains=LOOKS_UP if target == "lookup" else None,
-            times=(10 if target == "lookup" else 1) + int(some.rng.random() * 3), with_committed_id=given[1:2] != ["not"], delay_s=0.7,
+            times=(10 if target == "lookup" else 1) + int(some.rng.random() * 3),
+            with_committed_id=given[1:2] != ["not"], delay_s=0.7,
         )
         return Fault(name, 25, _nothing, script)
 

@@ -13,8 +13,8 @@ from tests.chaos.samples import Samples
 Operation = Callable[[Samples], Awaitable[None]]
 SQL: Final[Mapping[str, int]] = {
     "insert": 12, "update_mapped": 22, "update_unmapped": 6, "update_both": 6, "update_to_the_same": 3, "update_hot": 3,
-    "update_in_bulk": 4, "take_back": 5, "reassign": 8, "rename_looked_up": 5, "change_role": 4, "delete": 6, "delete_person": 1,
-    "reuse_key": 4, "change_key": 2, "roll_back": 4, "use_savepoints": 4, "change_much_at_once": 3,
+    "update_in_bulk": 4, "take_back": 5, "reassign": 8, "rename_looked_up": 5, "change_role": 4, "delete": 6,
+    "delete_person": 1, "reuse_key": 4, "change_key": 2, "roll_back": 4, "use_savepoints": 4, "change_much_at_once": 3,
     "change_what_is_unknown": 2,
 }
 PEOPLE: Final[Mapping[str, int]] = {
