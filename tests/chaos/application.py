@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -228,6 +229,29 @@ class Application:
     async def change_column(self, some: Samples, table: str, row: str, column: str) -> None:
         """Give one column of one row a new value."""
         await self._update(table, [row], {column: some.column(table, column)})
+
+    async def waver(
+        self, some: Samples, table: str, row: str, column: str, next_move: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Give a column another value, and its old one again a moment later."""
+        conn = await self.connection()
+        query = sql.SQL("select {} from {} where id = %s").format(sql.Identifier(column), sql.Identifier(table))
+        found = await (await conn.execute(query, (row,))).fetchone()
+        if found is None:
+            raise Skipped
+        await self.change_column(some, table, row, column)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                for _ in range(4):
+                    await next_move()
+        await self._update(table, [row], {column: found[0]})
+
+    async def point_at(self, some: Samples, table: str, person: str) -> None:
+        """Point a row of the table at a participant."""
+        rows = await self._ids(table)
+        if not rows or person not in await self._ids("User", "PARTICIPANT"):
+            raise Skipped
+        await self._update(table, [some.pick(rows)], {"participantId": person})
 
     async def set_up(self, some: Samples) -> None:
         """Insert what a run begins with."""

@@ -60,6 +60,27 @@ class Coordinators:
         if one is not other:
             await self._application.change_column(some, table.name, str(shown["System ID"]), str(other.column))
 
+    async def edit_while_mapable_wavers(self, some: Samples) -> None:
+        """Change a field while another one of the record gets a new value for a moment, and then the old one back."""
+        table, page, shown = self._any_page(some, shared=True)
+        one, other = some.pick(table.shared), some.pick(table.shared)
+        self._edit(table, page, {one: some.typed(table, one)})
+        if one is not other:
+            await self._application.waver(
+                some, table.name, str(shown["System ID"]), str(other.column), self._pages.sandbox.next_move
+            )
+
+    async def edit_who_is_pointed_at(self, some: Samples) -> None:
+        """Change a participant's page while another record comes to point at it."""
+        table = BY_DATABASE["Participants"]
+        pages = self._sorted(table)
+        if not pages:
+            raise Skipped
+        page, shown = some.pick(pages)
+        name = table.prop("Name")
+        self._edit(table, page, {name: some.typed(table, name)})
+        await self._application.point_at(some, some.pick(("Incident", "Complaint", "Risk")), str(shown["System ID"]))
+
     async def edit_wrongly(self, some: Samples) -> None:
         """Type what MapAble can't take."""
         table, page, _ = self._any_page(some, shared=True)
