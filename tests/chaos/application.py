@@ -94,10 +94,12 @@ class Application:
         await self.run((query, (row,)))
 
     async def update_hot(self, some: Samples) -> None:
-        """Update one row again and again, a transaction each."""
+        """Update the same columns of one row again and again, a transaction each."""
         table, row = await self._any_row(some)
+        columns = tuple(self._mapped(some, table))
         for _ in range(4):
-            await self._update(table, [row], self._mapped(some, table))
+            values = {column: some.column(table, column) for column in columns if column != "goals"}
+            await self._update(table, [row], values)
 
     async def update_in_bulk(self, some: Samples) -> None:
         """Update many rows of one table with one statement."""
@@ -231,9 +233,9 @@ class Application:
         await self._update(table, [row], {column: some.column(table, column)})
 
     async def waver(
-        self, some: Samples, table: str, row: str, column: str, next_move: Callable[[], Awaitable[None]]
+        self, some: Samples, table: str, row: str, column: str, seen: Callable[[], Awaitable[None]]
     ) -> None:
-        """Give a column another value, and its old one again a moment later."""
+        """Give a column another value, and its old one again once the other was seen, or a moment later."""
         conn = await self.connection()
         query = sql.SQL("select {} from {} where id = %s").format(sql.Identifier(column), sql.Identifier(table))
         found = await (await conn.execute(query, (row,))).fetchone()
@@ -241,9 +243,8 @@ class Application:
             raise Skipped
         await self.change_column(some, table, row, column)
         with suppress(TimeoutError):
-            async with asyncio.timeout(0.2):
-                for _ in range(4):
-                    await next_move()
+            async with asyncio.timeout(1.0):
+                await seen()
         await self._update(table, [row], {column: found[0]})
 
     async def point_at(self, some: Samples, table: str, person: str) -> None:

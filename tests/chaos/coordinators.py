@@ -65,10 +65,15 @@ class Coordinators:
         table, page, shown = self._any_page(some, shared=True)
         one, other = some.pick(table.shared), some.pick(table.shared)
         self._edit(table, page, {one: some.typed(table, one)})
-        if one is not other:
-            await self._application.waver(
-                some, table.name, str(shown["System ID"]), str(other.column), self._pages.sandbox.next_move
-            )
+        if one is other:
+            raise Skipped
+
+        async def seen() -> None:
+            sandbox = self._pages.sandbox
+            before = sandbox.count("PATCH", f"/v1/pages/{page}")
+            await sandbox.wait_for(lambda: sandbox.count("PATCH", f"/v1/pages/{page}") > before)
+
+        await self._application.waver(some, table.name, str(shown["System ID"]), str(other.column), seen)
 
     async def edit_who_is_pointed_at(self, some: Samples) -> None:
         """Change a participant's page while another record comes to point at it."""

@@ -136,7 +136,7 @@ def _on_record(
         end, typed, over, (table, system_id), wrote
     ):
         return
-    if _agreed(end, typed, over):
+    if _agreed(end, typed, over) or _taken_for_unwritten(end, typed, over):
         return
     if not _was_seen(end, typed, over):
         losses.crossed += 1
@@ -181,6 +181,23 @@ def _agreed(end: Ending, typed: PageChange, over: PageChange) -> bool:
     written = quote(end.pages.property_id(typed.table, typed.prop), safe="")
     writes = [one for one in _requests(end, typed, over) if one.method == "PATCH" and one.status != 400]
     return any(written in ((one.body or {}).get("properties") or {}) for one in writes[:-1])
+
+
+def _taken_for_unwritten(end: Ending, typed: PageChange, over: PageChange) -> bool:
+    """Whether a write of ours was not answered, and what was typed is what stood there before it: told by nothing."""
+    assert typed.prop is not None
+    prop = typed.table.prop(typed.prop)
+    before = [
+        one for one in end.pages.changes
+        if (one.page_id, one.prop) == (typed.page_id, typed.prop) and one.step < typed.step
+    ]
+    if not before or before[-1].by != "bot" or plain(prop.kind, before[-1].old) != plain(prop.kind, typed.new):
+        return False
+    return any(
+        line["action"] == "page.unanswered" and line["page_id"] == typed.page_id and prop.key in line["properties"]
+        and typed.at_s < line["at"].timestamp() - end.ahead_s
+        for line in end.audit
+    )
 
 
 def _requests(end: Ending, typed: PageChange, over: PageChange) -> list[Request]:
