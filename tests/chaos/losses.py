@@ -123,8 +123,8 @@ def _on_record(
     value = plain(prop.kind, typed.new)
     if prop.kind == "mirror" or (over.prop is not None and value == plain(prop.kind, over.new)):
         return
-    if typed.made and not value:
-        return    # a new page's empty property is nothing that anybody typed
+    if not value and (typed.made or _met_later(end, typed)):
+        return    # an empty property of a page that is met for the first time is nothing that anybody typed
     if record.has(typed.page_id, prop.key, prop.kind, typed.new):
         return
     table, system_id = rows.get(typed.page_id, ("", ""))
@@ -181,6 +181,15 @@ def _agreed(end: Ending, typed: PageChange, over: PageChange) -> bool:
     written = quote(end.pages.property_id(typed.table, typed.prop), safe="")
     writes = [one for one in _requests(end, typed, over) if one.method == "PATCH" and one.status != 400]
     return any(written in ((one.body or {}).get("properties") or {}) for one in writes[:-1])
+
+
+def _met_later(end: Ending, typed: PageChange) -> bool:
+    """Whether the page became a row's only after that."""
+    return any(
+        line["action"] == "page.adopted" and line["page_id"] == typed.page_id
+        and typed.at_s < line["at"].timestamp() - end.ahead_s
+        for line in end.audit
+    )
 
 
 def _taken_for_unwritten(end: Ending, typed: PageChange, over: PageChange) -> bool:

@@ -62,6 +62,7 @@ class Profile:
     moments: tuple[str, ...] = KILLS
     among: tuple[str, ...] = ()       # of the faults
     doing: tuple[str, ...] = ()       # of the operations
+    always: tuple[str, ...] = ()      # what goes wrong all along
 
 
 FULL: Final = Profile()

@@ -28,6 +28,7 @@ from tests.chaos.stage import HELD, Stage, staged
 from tests.chaos.story import stories
 
 UNDECIDED: Final = "select page_id from notion_sync.conflict where status in ('open', 'deciding')"
+FOREVER: Final = 1_000_000
 LATER: Final = 3
 """So many operations later what can't be had now is tried again."""
 
@@ -71,6 +72,8 @@ class Run:
             stage.faults.plan(plan, profile.faults, profile.among), strict=True,
         ))
         kills = {moment: plan.pick(profile.moments) for moment in _moments(plan, profile.operations, profile.kills)}
+        for name in profile.always:
+            await self._begin(name, plan, 0, forever=True)
         turn = 0
         while report.operations < profile.operations and turn < 3 * profile.operations:
             rng = random.Random(f"{stage.seed}/{turn}")
@@ -128,14 +131,21 @@ class Run:
         if name in CUTS_OFF:
             stage.running.disruptions_s.append(time.monotonic())
         try:
-            begun = await stage.faults.begin(name, some, self._armed)
+            await self._begin(name, some, turn)
         except NotNow:
             _put_off(faults, turn)
             return
         del faults[turn]
+        report.faults += 1
+
+    async def _begin(self, name: str, some: Samples, turn: int, *, forever: bool = False) -> None:
+        begun = await self.stage.faults.begin(name, some, self._armed)
+        if forever:
+            begun.lasts = FOREVER
+            if begun.script is not None:
+                begun.script.times = FOREVER
         self._armed.append(begun)
         self._until[id(begun)] = turn + begun.lasts
-        report.faults += 1
 
     @property
     def _going_on(self) -> set[str]:
