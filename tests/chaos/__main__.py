@@ -14,6 +14,7 @@ from tests.chaos.report import line_of, summary_of
 from tests.chaos.stepping import PARTS
 
 STEPS: Final = "steps"
+SHOWN: Final = 12
 
 
 def seeds_of(text: str) -> list[int]:
@@ -57,8 +58,10 @@ def main() -> int:
     for report in runs(given.seeds, Profile(given.operations, given.kills, given.faults), given.at_once):
         reports.append(report)
         _say(line_of(report))
-        for finding in report.findings:
+        for finding in report.findings[:SHOWN]:
             _say(f"    {finding}")
+        if more := len(report.findings[SHOWN:]):
+            _say(f"    and {more} more")
         if (report.findings or report.broken is not None) and given.logs is not None:
             _keep(report, given.logs)
     reports.sort(key=lambda report: report.seed)

@@ -243,16 +243,20 @@ class Application:
             raise Skipped
         await self.change_column(some, table, row, column)
         with suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(3.0):
                 await seen()
         await self._update(table, [row], {column: found[0]})
 
-    async def point_at(self, some: Samples, table: str, person: str) -> None:
-        """Point a row of the table at a participant."""
-        rows = await self._ids(table)
-        if not rows or person not in await self._ids("User", "PARTICIPANT"):
+    async def without_plan(self) -> set[str]:
+        """Return the participants that have none."""
+        return set(await self._ids("User", "PARTICIPANT")) - await self._column("NDISPlan", "participantId")
+
+    async def move_a_plan(self, some: Samples, person: str) -> None:
+        """Give somebody's plan to somebody who has none."""
+        rows = await self._ids("NDISPlan")
+        if not rows:
             raise Skipped
-        await self._update(table, [some.pick(rows)], {"participantId": person})
+        await self._update("NDISPlan", [some.pick(rows)], {"participantId": person})
 
     async def set_up(self, some: Samples) -> None:
         """Insert what a run begins with."""

@@ -76,15 +76,16 @@ class Coordinators:
         await self._application.waver(some, table.name, str(shown["System ID"]), str(other.column), seen)
 
     async def edit_who_is_pointed_at(self, some: Samples) -> None:
-        """Change a participant's page while another record comes to point at it."""
+        """Change a participant's page while a plan becomes this participant's, which shows on both pages."""
         table = BY_DATABASE["Participants"]
-        pages = self._sorted(table)
+        without = await self._application.without_plan()
+        pages = [(page, shown["System ID"]) for page, shown in self._sorted(table) if shown["System ID"] in without]
         if not pages:
             raise Skipped
-        page, shown = some.pick(pages)
+        page, person = some.pick(pages)
         name = table.prop("Name")
         self._edit(table, page, {name: some.typed(table, name)})
-        await self._application.point_at(some, some.pick(("Incident", "Complaint", "Risk")), str(shown["System ID"]))
+        await self._application.move_a_plan(some, person)
 
     async def edit_wrongly(self, some: Samples) -> None:
         """Type what MapAble can't take."""

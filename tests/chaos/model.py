@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.chaos.ending import Ending, Link
-from tests.chaos.fields import BY_ENTITY, BY_NAME, TABLES, Table, plain
+from tests.chaos.fields import BY_ENTITY, BY_NAME, TABLES, Prop, Table, plain
 from tests.chaos.losses import overwritten, rows_changed_for_a_reason
-from tests.chaos.samples import TAG
+from tests.chaos.samples import TAG, UNIQUE
 from tests.chaos.witness import SERVICE
 
 PARKED_FOR: Final = ("ambiguous", "page_taken")
@@ -135,6 +135,17 @@ def _points_at(end: Ending, table: Table, system_id: str, page: list[str]) -> st
     return None if page == [link.page_id] else f"shows {page}, but the row points at {target} ({link.page_id})"
 
 
+def out_of_reach(end: Ending) -> set[str]:
+    """Return the pages whose relation can't be told to be right: who it should show has a page that was taken away."""
+    found = set()
+    for link in end.links:
+        target = end.targets.get(link.table.name, {}).get(link.system_id)
+        pointed_at = end.link_of("User", target) if target is not None else None
+        if link.page_id is not None and pointed_at is not None and pointed_at.state != "live":
+            found.add(link.page_id)
+    return found
+
+
 def _taken_by_a_person(end: Ending, page_id: str) -> bool:
     """Whether whoever last took the page away is a person; purging is nobody's act in the stand-in."""
     page = end.pages.page(page_id)
@@ -253,8 +264,20 @@ def refusals_are_earned(end: Ending) -> Iterator[str]:
         table, value = BY_ENTITY[line["entity"]], line["detail"]["value"]
         for prop in table.shared:
             typed = (line["page_id"], prop.name, str(value))
-            if prop.key in line["properties"] and prop.kind in ("text", "select") and value and typed not in end.wrong:
+            if (
+                prop.key in line["properties"] and prop.kind in ("text", "select") and value and typed not in end.wrong
+                and not _held_by_another(end, table, line["system_id"], prop, value)
+            ):
                 yield f"{table.name} {line['system_id']}: {value!r} in {prop.name} was refused, though it is right"
+
+
+def _held_by_another(end: Ending, table: Table, system_id: str, prop: Prop, value: Any) -> bool:
+    """Whether another row had this number, which no two may have: that of a copy of the page, say."""
+    return (table.name, prop.column) in UNIQUE and any(
+        one.table == table.name and one.system_id != system_id and one.new is not None
+        and one.new[str(prop.column)] == value
+        for one in end.changes
+    )
 
 
 def _flagged(end: Ending, page_id: str) -> bool:

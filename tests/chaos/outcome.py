@@ -38,6 +38,7 @@ class Report:
     log_kept: dict[str, int] = field(default_factory=dict)     # bytes that the slot kept, at most, by what went wrong
     crossed: int = 0
     needless: int = 0
+    revived: int = 0      # it gave up at its start, since the database was not there, and was started again
     duplicates: int = 0
     findings: list[str] = field(default_factory=list)
     covered: Counter[tuple[str, str]] = field(default_factory=Counter)    # (operation, what was wrong meanwhile)

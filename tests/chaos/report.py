@@ -53,7 +53,8 @@ def summary_of(all_reports: Sequence[Report]) -> str:
         ),
         f"pages, rows or comments made once too often in {kills} kills: {doubled};"
         f" writes that changed nothing {sum(report.needless for report in reports)};"
-        f" edits that crossed a write unseen {sum(report.crossed for report in reports)}",
+        f" edits that crossed a write unseen {sum(report.crossed for report in reports)};"
+        f" starts given up while the database was away {sum(report.revived for report in reports)}",
         *([f"not done, by the harness's own fault: {', '.join(broken)}"] if broken else []),
         f"failed: {', '.join(failed)}  (make chaos SEEDS={','.join(failed)})" if failed else "all as the model has it",
     ]

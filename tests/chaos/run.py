@@ -20,7 +20,7 @@ from tests.chaos.application import Skipped
 from tests.chaos.calamities import ALONE, CUTS_OFF, FROZEN
 from tests.chaos.faults import OUTAGES, Fault
 from tests.chaos.killing import Strike, at_random
-from tests.chaos.model import judge, judge_unswept
+from tests.chaos.model import judge, judge_unswept, out_of_reach
 from tests.chaos.outcome import NotNow, Profile, Report
 from tests.chaos.running import KILLED, RESTARTED, TAKEN_OVER
 from tests.chaos.samples import Samples
@@ -79,6 +79,7 @@ class Run:
             rng = random.Random(f"{stage.seed}/{turn}")
             some = Samples(rng, f"{stage.seed}.{turn}")
             await self._lift(turn)
+            await stage.running.revive()
             await self._kill(turn, some, kills)
             await self._go_wrong(turn, some, faults)
             await self._operate(menu.chosen(rng, profile.doing), some)
@@ -196,7 +197,7 @@ class Run:
         for fault in tuple(self._armed):
             await self._end(fault)
         stage.faults.clear()
-        stage.running.check()
+        await stage.running.revive()
         if self._down_until is not None:
             await self._bring_back()
         began_s = time.monotonic()
@@ -215,8 +216,8 @@ class Run:
     async def _idle(self) -> None:
         """Watch it for two polls: once at rest it asks for nothing else, and marks nothing."""
         stage = self.stage
-        # what a person has to decide is looked at as long as it was edited lately
-        frozen = {row[0] for row in await stage.rows(UNDECIDED)}
+        # what a person has to decide, or what can't be decided yet, is looked at as long as it was edited lately
+        frozen = {row[0] for row in await stage.rows(UNDECIDED)} | out_of_reach(await stage.ending())
         before = len(stage.sandbox.requests)
         await stage.polled()
         asked = Counter(
@@ -236,7 +237,7 @@ class Run:
         report.findings += verdict.findings
         report.findings += [f"the service ended by itself, {how}" for how in running.ended_by_itself]
         report.crossed, report.needless, report.duplicates = verdict.crossed, verdict.needless, verdict.duplicates
-        report.kills = running.kills
+        report.kills, report.revived = running.kills, running.revived
         report.recoveries_s = running.back_s(KILLED)
         report.restarts_s = running.back_s(RESTARTED)
         report.takeovers_s = running.back_s(TAKEN_OVER)

@@ -17,6 +17,8 @@ KILLED = "killed"
 RESTARTED = "Postgres restarted"
 TAKEN_OVER = "taken over"
 STARTED = "started"
+GIVES_UP = 3
+UNREACHABLE = "the database can't be reached"
 
 
 class Running:
@@ -30,6 +32,7 @@ class Running:
         self._before: list[str] = []
         self._killed = False
         self.kills = 0
+        self.revived = 0
         self.disruptions_s: list[float] = []
         self.ended_by_itself: list[str] = []
         self._marks: list[tuple[float, str]] = []
@@ -117,8 +120,22 @@ class Running:
         if self._killed:
             return
         code = self._service.process.returncode if self._service is not None else None
-        if code is not None and code >= 0:
+        if code is not None and code >= 0 and not any(UNREACHABLE in line for line in self.service.lines[-3:]):
             self.ended_by_itself.append(f"with code {code}, after it had said {self.service.lines[-1:]}")
+
+    async def revive(self) -> None:
+        """Start it again when it gave up because the database was not there at its start, as whoever runs it does."""
+        if self._service is None or self.up or self._killed or self._service.process.returncode != GIVES_UP:
+            return
+        # what it said last is read to the end first
+        service = self._service
+        await self.bury()
+        if any(UNREACHABLE in line for line in service.lines[-3:]):
+            self.revived += 1
+            await self.start()
+        else:
+            self.ended_by_itself.append(f"with code {GIVES_UP}, after it had said {service.lines[-1:]}")
+            await self.start()
 
     async def restart(self) -> None:
         """Stop it politely and start it again."""

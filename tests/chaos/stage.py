@@ -113,6 +113,7 @@ class Stage:
             with suppress(TimeoutError):
                 await until(self.sandbox, at_rest, 5.0)
                 return
+            await self.running.revive()
             now_s, before = time.monotonic(), seen
             seen = await self.rows(MOVED)
             if seen != before:
