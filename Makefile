@@ -1,7 +1,8 @@
 # Every command makes its own virtual environment first, if it is missing or out of date. Start with: make help
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-export SQL
+# the shell takes these from its environment: pasted into a command, a value's quotes would end it
+export SQL DATABASE ID PROPERTY VALUE PARENT_PAGE ENTITY SEEDS PYTHON
 .PHONY: help run test test-all chaos check setup backfill status psql edit postgres-minors lock clean
 # relative throughout: the clone's path may have spaces
 PY := .venv/bin/python
@@ -21,8 +22,8 @@ test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them)
 test-all: $(READY)  ## Run every test, slow ones too
 	@$(PY) -m pytest $(WORKERS) $(ARGS)
 
-chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=1-200 or 7 replays)
-	@$(PY) -m tests.chaos '$(or $(SEEDS),steps,1-5)' --logs .local/chaos
+chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=1-200, or 7)
+	@$(PY) -m tests.chaos "$${SEEDS:-steps,1-5}" --logs .local/chaos
 
 check: $(READY)  ## Lint, types and the direction of imports
 	@$(PY) -m ruff check .
@@ -30,10 +31,10 @@ check: $(READY)  ## Lint, types and the direction of imports
 	@$(PY) -m pytest -q tests/test_architecture.py
 
 setup: $(READY)  ## Create or complete the seven Notion databases (PARENT_PAGE=id or URL)
-	@exec $(PY) -m deploy.local.cli setup $(if $(PARENT_PAGE),'$(PARENT_PAGE)')
+	@exec $(PY) -m deploy.local.cli setup $(if $(PARENT_PAGE),"$$PARENT_PAGE")
 
 backfill: $(READY)  ## Bring every row to Notion (ENTITY=participant, DRY_RUN=1)
-	@exec $(PY) -m deploy.local.cli backfill $(if $(ENTITY),--entity '$(ENTITY)') $(if $(filter-out 0 no false,$(DRY_RUN)),--dry-run)
+	@exec $(PY) -m deploy.local.cli backfill $(if $(ENTITY),--entity "$$ENTITY") $(if $(filter-out 0 no false,$(DRY_RUN)),--dry-run)
 
 status: $(READY)  ## Show where the sync stands
 	@exec $(PY) -m deploy.local.cli status
@@ -42,7 +43,7 @@ psql: $(READY)  ## Open psql in the running demo (SQL="update ..." runs one stat
 	@exec $(PY) -m deploy.local.psql $(if $(SQL),-c "$$SQL")
 
 edit: $(READY)  ## Edit a page in the running demo's Notion (DATABASE= ID= PROPERTY= VALUE=)
-	@exec $(PY) -m deploy.local.edit '$(DATABASE)' '$(ID)' '$(PROPERTY)' '$(VALUE)'
+	@exec $(PY) -m deploy.local.edit "$$DATABASE" "$$ID" "$$PROPERTY" "$$VALUE"
 
 postgres-minors: $(READY)  ## Try every minor of Postgres that apt offers: start, slot, one change, stop
 	@$(PY) -m deploy.local.minors
@@ -59,4 +60,4 @@ clean:  ## Stop the demo's server and remove all that these commands have made
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt deploy/local/bootstrap.sh
-	@PYTHON='$(PYTHON)' sh deploy/local/bootstrap.sh
+	@sh deploy/local/bootstrap.sh

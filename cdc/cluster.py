@@ -8,6 +8,7 @@ page and no slot is touched. `run` does not end over it, since it would only be 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from cdc.replication.slot import ClusterIdentity, identify
@@ -21,6 +22,13 @@ NAME: Final = "cluster"
 class Held(FatalError):
     """The sidecar is not where it was: nothing may be written until a person says what happened."""
 
+    def __init__(self, changed: Sequence[str]) -> None:
+        super().__init__(
+            f"this is not the database that the sidecar was on ({', '.join(changed)} changed), so nothing is sent",
+            "If a standby was promoted: `mapable-cdc adopt --failover`. If a backup was restored here: `mapable-cdc "
+            "adopt --restored`. If this is a copy (staging): drop the sidecar's schema, and set other databases up.",
+        )
+
 
 async def check(conn: Connection, now: ClusterIdentity) -> None:
     """Remember the cluster at the first start; raises Held, with nothing written, in another one."""
@@ -29,11 +37,7 @@ async def check(conn: Connection, now: ClusterIdentity) -> None:
         return
     changed = await changes(conn, now)
     if changed:
-        raise Held(
-            f"this is not the database that the sidecar was on ({', '.join(changed)} changed), so nothing is sent",
-            "If a standby was promoted: `mapable-cdc adopt --failover`. If a backup was restored here: `mapable-cdc "
-            "adopt --restored`. If this is a copy (staging): drop the sidecar's schema, and set other databases up.",
-        )
+        raise Held(changed)
 
 
 async def ours(pool: Pool, dsn: str) -> None:
@@ -54,14 +58,12 @@ async def changes(conn: Connection, now: ClusterIdentity) -> tuple[str, ...]:
     return tuple(name for name, value in _facts(now).items() if known.get(name) != value)
 
 
-async def elsewhere(pool: Pool, dsn: str) -> tuple[str, ...]:
+async def elsewhere(conn: Connection, dsn: str) -> tuple[str, ...]:
     """Return the same for who only wants to tell it; nothing where the server can't be asked."""
     try:
-        now = await identify(dsn)
+        return await changes(conn, await identify(dsn))
     except SyncError:
         return ()
-    async with pool.connection() as conn:
-        return await changes(conn, now)
 
 
 async def adopt(conn: Connection, now: ClusterIdentity) -> None:

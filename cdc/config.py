@@ -36,6 +36,7 @@ from cdc.spelling import (
     Switch,
     TimeZone,
     Token,
+    says_off,
 )
 from sinks.mapping.entities import ENTITIES
 from sinks.mapping.model import Entity
@@ -143,6 +144,8 @@ _ALIASES: Final = dict.fromkeys(
     ("NOTION_TOKEN", "NOTION_KEY", "NOTION_SECRET", "NOTION_INTEGRATION_TOKEN", "NOTION_INTEGRATION_SECRET"),
     "NOTION_API_KEY",
 ) | {"NOTION_PAGE_ID": "NOTION_PARENT_PAGE_ID", "NOTION_RATE_LIMIT": "NOTION_REQUESTS_PER_MINUTE"}
+NO_KEY: Final = "none"
+"""Who switched the sync off, so that nothing is sent, needs no key."""
 KNOWN: Final = frozenset(_GROUPS) | frozenset(_PLAIN)
 
 
@@ -165,6 +168,8 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(
             values[group][entity] = value
         elif name in _PLAIN:
             values[_PLAIN[name]] = value
+    if says_off(values.get("notion_sync_enabled")):
+        values.setdefault("notion_api_key", NO_KEY)
     settings: Settings | None = None
     try:
         settings = Settings(**values)

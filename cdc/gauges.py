@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -53,9 +54,12 @@ class Gauges:
         self.budget_used.set_function(lambda: pacer.used)
         self.notion_down.set_function(lambda: pacer.breaker.open)
 
-    async def refresh(self, pool: Pool, slot: str, *, secret_given: bool) -> None:
-        """Read everything; raises what the database raises."""
-        self._show(await status_of(pool, slot))
+    async def refresh(self, pool: Pool, slot: str, *, secret_given: bool, paused: Collection[str]) -> None:
+        """Read everything; raises what the database raises. `paused`: what the process found out and nobody stores."""
+        status = await status_of(pool, slot)
+        self._show(status)
+        for entity in set(paused) - {entity for entity, field, _ in status.paused if field is None}:
+            self.paused.labels(entity).inc()
         async with pool.connection() as conn:
             waiting, oldest_s = await conflicts.waiting(conn)
             swept = await looks.sweeps(conn)

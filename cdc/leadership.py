@@ -18,11 +18,12 @@ from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
 import structlog
+from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
 from cdc.tasks import end
 from state import settings
-from state.database import Connection, Pool, readable, unreachable
+from state.database import ALIVE, Connection, Pool, readable, unreachable
 from state.errors import TransientError
 
 TRY_LOCK: Final[LiteralString] = "select pg_try_advisory_lock(hashtextextended('mapable-cdc ' || %(name)s, 0))"
@@ -146,9 +147,8 @@ class Leadership:
         """Give the connection that holds the lock, or None when another process is active. It is lost when silent."""
         try:
             conn = await psycopg.AsyncConnection.connect(
-                self._dsn, autocommit=True, application_name=self._office.session("lock"), connect_timeout=10,
                 # a half-dead network must not let two processes believe in the same lock for long
-                keepalives_idle=5, keepalives_interval=2, keepalives_count=3, tcp_user_timeout=10_000,
+                make_conninfo(self._dsn, application_name=self._office.session("lock"), **ALIVE), autocommit=True
             )
         except psycopg.Error as error:
             raise unreachable(error) from None

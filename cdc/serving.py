@@ -46,7 +46,7 @@ async def serve(settings: Settings) -> None:
             supervisor.stop()
 
         on_stop_signals(stop)
-        probes = Probes(supervisor.readiness, metrics_of(parts))
+        probes = Probes(supervisor.readiness, metrics_of(parts, supervisor))
         async with serving(site(parts, probes, supervisor.wake), settings.http_host, settings.http_port) as port:
             err.print(f"mapable-cdc: http://{_url_host(settings.http_host)}:{port}/readyz", soft_wrap=True)
             await _check_token(parts, stopping)
@@ -88,15 +88,15 @@ async def _check_token(parts: app.Parts, stopping: asyncio.Event) -> None:
         await asyncio.gather(check, stopped, return_exceptions=True)
 
 
-def metrics_of(parts: app.Parts) -> Render:
-    """Return what renders the metrics after refreshing the gauges from the database."""
+def metrics_of(parts: app.Parts, supervisor: Supervisor) -> Render:
+    """Return what renders the metrics after refreshing the gauges from the database and from what the process knows."""
 
     async def render() -> bytes:
         try:
             async with asyncio.timeout(METRICS_S):
                 await parts.metrics.gauges.refresh(
                     parts.pool, parts.settings.replication_slot,
-                    secret_given=parts.settings.notion_webhook_secret is not None,
+                    secret_given=parts.settings.notion_webhook_secret is not None, paused=supervisor.paused,
                 )
         except (psycopg.Error, TimeoutError):
             # when the database is down is when the other figures are looked at
@@ -131,12 +131,19 @@ async def _disabled(settings: Settings) -> None:
 
 
 async def drop_slot(settings: Settings) -> bool:
-    """Drop the slot and return whether there was one; raises FatalError while it is in use."""
+    """Drop the slot and return whether there was one; raises FatalError while it is in use, or when it is not ours."""
     try:
         conn = await psycopg.AsyncConnection.connect(settings.direct.dsn, autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
         raise refused(error) from None
     async with conn:
+        found = await slots.inspect(conn, settings.replication_slot)
+        if found is not None and not found.is_ours(conn.info.dbname):
+            raise FatalError(
+                f"the slot {found.name} belongs to somebody else (another plugin, database or both), so it is not "
+                "dropped",
+                "Set REPLICATION_SLOT to the name of this program's slot.",
+            )
         try:
             return await slots.drop(conn, settings.replication_slot)
         except SlotBusy:

@@ -51,7 +51,7 @@ class SlotGuard:
         """
         async with self._parts.pool.connection() as conn:
             found = await slots.inspect(conn, self._slot)
-            if found is not None and (found.plugin != "wal2json" or found.database != conn.info.dbname):
+            if found is not None and not found.is_ours(conn.info.dbname):
                 raise FatalError(
                     f"the slot {found.name} belongs to somebody else (plugin {found.plugin}, another database or both)",
                     "Set REPLICATION_SLOT to a name of its own, or drop that slot if nobody needs it.",

@@ -29,6 +29,11 @@ def _switch(value: object) -> object:
     raise ValueError("true or false is expected")
 
 
+def says_off(value: object) -> bool:
+    """Whether a switch is spelled as off."""
+    return str(value).strip().lower() in _FALSE
+
+
 def _name(value: str) -> str:
     if re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value) is None or value.startswith("pg_"):
         raise ValueError(

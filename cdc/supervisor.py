@@ -1,7 +1,7 @@
 """Running: become the active process or stand by, keep capture and reconcile going, stop cleanly.
 
-The one broad `except` of the product is here: whatever ends the active part is judged once (a person must act, or wait
-and try again) and nothing that was not durable is lost by starting over.
+Whatever ends the active part is judged here (a person must act, or wait and try again), and nothing that was durable is
+lost by starting over. What fails soon each time is tried ever more seldom.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from cdc.replication import wal2json
 from cdc.replication.faults import SlotBlocked, SlotGone
 from cdc.replication.stream import ReplicationStream
 from cdc.slotguard import SlotGuard
-from cdc.tasks import attempt, end
+from cdc.tasks import attempt, end, first
 from cdc.watch.schema import SchemaWatch
 from state import stamps
 from state.database import readable
@@ -88,37 +88,46 @@ class Supervisor:
         leadership = self._parts.leadership()
         while not self._stopping.is_set():
             wait_s = STANDBY_S
+            began_s = asyncio.get_running_loop().time()
             try:
                 async with leadership.attempt() as lock:
                     if lock is None:
+                        # what went wrong was the active one's, which is another now
+                        self.problem = self.hint = None
+                        failures = 0
                         self._set_role("standby")
                     else:
                         await self._check_cluster()
                         await leadership.assume(lock)
                         self._set_role("active")
                         self._held_because = None
-                        failures = 0
                         await attempt(self._active(leadership, lock), "active")
             except* cluster.Held as group:
                 self._hold(group)
                 wait_s = HELD_S
             except* FatalError as group:
-                raise _first(group) from None
+                raise first(group) from None
             except* (SyncError, psycopg.Error, PoolTimeout, OSError) as group:
-                failures += 1
+                ran_s = asyncio.get_running_loop().time() - began_s
+                failures = 1 if ran_s > LONGEST_WAIT_S else failures + 1
                 wait_s = _wait_s(failures)
-                self.problem, self.hint = _described(_first(group)), None
+                self.problem, self.hint = _described(first(group)), None
                 self._set_role("starting")
                 log.warning("active.interrupted", why=self.problem, again_in_s=round(wait_s, 1))
             await self._wait(wait_s)
+
+    @property
+    def paused(self) -> Mapping[str, str]:
+        """The entities that this process can't work on now, and why."""
+        return dict(self._reconciler.paused.reasons) if self._reconciler is not None else {}
 
     async def readiness(self) -> tuple[bool, Mapping[str, Any]]:
         """Return whether the process does its part, and what to tell."""
         told: dict[str, Any] = {"role": self.role}
         if self.role == "active":
             told["streaming"] = self.streaming
-            if self._reconciler is not None and self._reconciler.paused.reasons:
-                told["paused"] = dict(self._reconciler.paused.reasons)
+            if self.paused:
+                told["paused"] = self.paused
             if self._schema is not None and (fields := self._schema.paused_fields):
                 told["pausedFields"] = dict(fields)
             breaker = self._parts.pacer.breaker
@@ -138,7 +147,7 @@ class Supervisor:
 
     def _hold(self, group: BaseExceptionGroup[BaseException]) -> None:
         """Tell that a person has to say whose data this is, and go on telling until one did."""
-        held = _first(group)
+        held = first(group)
         assert isinstance(held, cluster.Held)
         self.problem, self.hint = str(held), held.hint
         if self._held_because != self.problem:
@@ -198,13 +207,13 @@ class Supervisor:
             try:
                 await attempt(self._stream(on_marked), "stream")
             except* FatalError as group:
-                raise _first(group) from None
+                raise first(group) from None
             except* (TransientError, SlotGone, psycopg.Error, PoolTimeout, OSError) as group:
                 failures = 1 if self.streaming else failures + 1
                 self.streaming = False
-                self.problem, self.hint = _described(_first(group)), None
+                self.problem, self.hint = _described(first(group)), None
                 # it was waited for already: whoever is in the way may be gone by now
-                wait_s = _wait_s(0 if isinstance(_first(group), SlotBlocked) else failures)
+                wait_s = _wait_s(0 if isinstance(first(group), SlotBlocked) else failures)
                 log.warning("stream.interrupted", why=self.problem, again_in_s=round(wait_s, 1))
             await asyncio.sleep(wait_s)
 
@@ -295,14 +304,6 @@ async def _watch_databases(schema: SchemaWatch) -> None:
 def _sweeper(gathering: Gathering) -> Callable[[str, str], None]:
     """Return what to do about a change that the server could not name: compare the whole table."""
     return lambda table, _: gathering.sweep(table)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first real error of a (nested) group."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _described(error: BaseException) -> str:

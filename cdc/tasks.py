@@ -13,6 +13,8 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+from state.errors import FatalError
+
 CANCEL_AGAIN_S: Final = 2.5
 """Longer than a stream takes to say goodbye."""
 
@@ -28,6 +30,15 @@ async def attempt(work: Coroutine[Any, Any, T], name: str) -> T:
         await end([task])
         raise
     return task.result()
+
+
+def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error of a group to tell about: one that a person must act on goes first."""
+    fatal = group.subgroup(FatalError)
+    error: BaseException = fatal if fatal is not None else group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def end(tasks: Sequence[asyncio.Task[Any]], *, again_s: float = CANCEL_AGAIN_S) -> None:

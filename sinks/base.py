@@ -61,7 +61,8 @@ class Comment:
 class Page:
     """A page as the side answered it: canonical JSON values by field key, and by field why others could not be read.
 
-    A field in neither is not among the page's properties.
+    A field in neither is not among the page's properties. `mirrored`: by the other side of a dual relation the pages
+    that it shows, where all of them were read; it is never written, and no value of the page.
     """
 
     page_id: PageId
@@ -75,6 +76,7 @@ class Page:
     unknown: Mapping[str, Unknown] = field(default_factory=dict)
     created_by: str | None = None
     archived: bool = False
+    mirrored: Mapping[str, frozenset[PageId]] = field(default_factory=dict)
 
     def theirs(self, key: str) -> Theirs:
         """Return what the page shows for a field."""
@@ -94,7 +96,7 @@ class PageSink(Protocol):
     """Pages of the seven entities. Values are canonical JSON by field key; relations are lists of page ids."""
 
     def database_of(self, entity: Entity) -> str:
-        """Return the id of the entity's database; raises EntityUnavailable when setup did not make one."""
+        """Return the id of the entity's database; raises FatalError when setup did not make one."""
         ...
 
     def properties_of(self, entity: Entity) -> Mapping[str, str]:
@@ -114,7 +116,7 @@ class PageSink(Protocol):
         ...
 
     def turn(self, priority: Priority, *, begun: bool = False) -> AbstractAsyncContextManager[TurnTaken]:
-        """Wait for leave to send one request. `create`, `update` and `set_trashed` are called within a turn.
+        """Wait for leave to send one request. What changes or reads one page is called within a turn.
 
         `begun`: it goes on with a record that was read for it, and comes before those that only begin.
         """

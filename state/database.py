@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -16,6 +17,16 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
 
 CONNECT_TIMEOUT_S = 10
+ALIVE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "connect_timeout": str(CONNECT_TIMEOUT_S),
+        "keepalives_idle": "5",
+        "keepalives_interval": "2",
+        "keepalives_count": "3",
+        "tcp_user_timeout": "10000",
+    }
+)
+"""A peer that vanished without a word is noticed by the kernel within seconds: nobody waits on a dead connection."""
 RECONNECT_S = 5.0
 """A pool's own attempts get rarer and rarer; after this long whoever wants a connection next begins anew, at once."""
 
@@ -38,13 +49,13 @@ def conninfo(
         "default_transaction_read_only": "on" if read_only else "off",
     }
     # some hosts are told by the URL's own options which database is meant; of two settings of a name the last counts
-    given = conninfo_to_dict(dsn).get("options")
-    options = " ".join(
-        [*([str(given)] if given else []), *(f"-c {name}={_escaped(value)}" for name, value in settings.items())]
-    )
+    given = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
+    pinned = " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
     return make_conninfo(
-        dsn, options=options, application_name=application_name, connect_timeout=CONNECT_TIMEOUT_S,
-        client_encoding="utf8",
+        "", **{
+            **ALIVE, **given, "options": f"{given.get('options', '')} {pinned}".strip(),
+            "application_name": application_name, "client_encoding": "utf8",
+        }
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, LiteralString
@@ -36,7 +36,7 @@ order by entity
 on conflict (entity) do nothing
 """
 
-LINKED: Final[LiteralString] = """
+_LINKED: Final[LiteralString] = """
 select "notionPageId" as page_id, "entityType" as entity_type, "systemId" as system_id, "pageState" as state,
     base as base_json, coalesce(pushing, '{}') as pushing, "unlinkedBecause" as because,
     (select coalesce(jsonb_object_agg(key, value -> 'value'), '{}') from jsonb_each(m.refused))
@@ -45,7 +45,16 @@ select "notionPageId" as page_id, "entityType" as entity_type, "systemId" as sys
         where c."entityType" = m."entityType" and c."systemId" = m."systemId" and c.status in ('open', 'deciding')
     ) as standing
 from "NotionSyncMapping" m
+"""
+
+LINKED: Final[LiteralString] = f"""{_LINKED}
 where "notionPageId" = any (%(ids)s)
+"""
+
+POINTING: Final[LiteralString] = f"""{_LINKED}
+where "entityType" = %(entity_type)s
+  and "pageState" = 'live'
+  and ("notionPageId" = any (%(pointing)s) or base -> %(field)s -> 'got' ?| %(ids)s)
 """
 
 BEING_MADE: Final[LiteralString] = """
@@ -165,6 +174,16 @@ async def linked(conn: Connection, page_ids: Sequence[PageId]) -> Mapping[PageId
     async with conn.cursor(row_factory=class_row(Linked)) as cursor:
         await cursor.execute(LINKED, {"ids": list(page_ids)})
         return {link.page_id: link for link in await cursor.fetchall()}
+
+
+async def pointing(
+    conn: Connection, entity_type: str, field: str, shown: Mapping[PageId, Collection[PageId]]
+) -> tuple[Linked, ...]:
+    """Return the entity's live links whose relation `field` points, or is shown to point, at one of these pages."""
+    found = {"ids": list(shown), "pointing": [page_id for pages in shown.values() for page_id in pages]}
+    async with conn.cursor(row_factory=class_row(Linked)) as cursor:
+        await cursor.execute(POINTING, {"entity_type": entity_type, "field": field, **found})
+        return tuple(await cursor.fetchall())
 
 
 async def being_made(conn: Connection, entity_type: str, ids: Sequence[str]) -> frozenset[str]:

@@ -192,14 +192,6 @@ DEPTH: Final[LiteralString] = """
 select priority, count(*), extract(epoch from clock_timestamp() - min(marked_at))::float8 from work group by priority
 """
 
-PARKED: Final[LiteralString] = """
-select entity, system_id, reason, message, attempts, parked_at
-from parked
-where %(entity)s::text is null or entity = %(entity)s
-order by parked_at
-limit %(limit)s
-"""
-
 # Held until the transaction ends: two processes that both take themselves for the active one go one after the other
 POSITION: Final[LiteralString] = """
 select (position - '0/0')::int8 from stream_position where slot = %(slot)s for update
@@ -408,9 +400,3 @@ class WorkQueue:
         async with self._pool.connection() as conn:
             rows = await (await conn.execute(DEPTH)).fetchall()
         return {Priority(priority): Depth(keys, age_s) for priority, keys, age_s in rows}
-
-    async def parked(self, entity: str | None = None, limit: int = 1000) -> tuple[Parked, ...]:
-        """Return parked work, the oldest first."""
-        async with self._pool.connection() as conn, conn.cursor(row_factory=class_row(Parked)) as cursor:
-            await cursor.execute(PARKED, {"entity": entity, "limit": limit})
-            return tuple(await cursor.fetchall())

@@ -6,7 +6,6 @@ import json
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from cdc import app
 from cdc.cli import terminal
@@ -46,8 +45,8 @@ def audit(
     table = Table("when", "what", "record", "properties", "who")
     for line in lines:
         table.add_row(
-            time_as_json(line.at), line.action, Text(f"{line.entity} {line.system_id}"), ", ".join(line.properties),
-            Text(line.actor),
+            time_as_json(line.at), line.action, f"{line.entity} {line.system_id}", ", ".join(line.properties),
+            line.actor,
         )
     out.print(table if lines else "Nothing.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -60,10 +60,10 @@ class Bar:
     def said(self, note: str) -> None:
         """Something that a person may want to know."""
         if self._lines:
-            self._console.print(note, markup=False, soft_wrap=True)
+            self._console.print(note, soft_wrap=True)
 
 
-def forecast_tables(forecasts: Sequence[Forecast]) -> Iterator[Table | Text]:
+def forecast_tables(forecasts: Sequence[Forecast]) -> Iterator[Table | str]:
     """Return the counts, and below them what could not be shown and why."""
     table = Table("entity", "create", "update", "unchanged", "trash", "invalid")
     for item in forecasts:
@@ -72,23 +72,12 @@ def forecast_tables(forecasts: Sequence[Forecast]) -> Iterator[Table | Text]:
     yield table
     for item in forecasts:
         for (name, reason), rows in sorted(item.reasons.items()):
-            yield Text(f"{item.entity}.{name}: {rows} rows: {reason}")
+            yield f"{item.entity}.{name}: {rows} rows: {reason}"
 
 
 def parked_table(parked: Sequence[Parked]) -> Table:
     """Return what was set aside and why."""
     table = Table("entity", "id", "reason", "attempts", "what happened", title="Parked: set aside for a person")
     for item in parked:
-        table.add_row(item.entity, Text(item.system_id), item.reason, str(item.attempts), Text(item.message))
+        table.add_row(item.entity, item.system_id, item.reason, str(item.attempts), item.message)
     return table
-
-
-def parked_as_json(parked: Sequence[Parked]) -> list[dict[str, Any]]:
-    """Return the same for scripts."""
-    return [
-        {
-            "entity": item.entity, "systemId": item.system_id, "reason": item.reason, "message": item.message,
-            "attempts": item.attempts,
-        }
-        for item in parked
-    ]

@@ -8,8 +8,16 @@ from sinks.mapping.entities import ENTITIES
 from sinks.mapping.model import Entity
 
 
-def chosen(settings: Settings, entity: str | None) -> list[Entity]:
-    """Return the entities that a verb is about: the one that was named, or all that are switched on."""
+def chosen(settings: Settings, entity: str | None, *, works: bool = True) -> list[Entity]:
+    """Return the entities that a verb is about: the one that was named, or all that are switched on.
+
+    A verb that `works` may write to either side, and is refused while the sync is disabled.
+    """
+    if works and not settings.notion_sync_enabled:
+        raise WrongUsage(
+            "the sync is disabled (NOTION_SYNC_ENABLED=false), so nothing is written",
+            "Set NOTION_SYNC_ENABLED to true, or remove it.",
+        )
     wanted = [item for item in settings.entities if entity is None or item.name == entity]
     if not wanted:
         off = [item.setting for item in ENTITIES if entity is None or item.name == entity]

@@ -45,7 +45,7 @@ def list_(ctx: click.Context, status: str, limit: int, as_json: bool) -> None:
     for conflict in found:
         record = f"{entity_name(conflict.entity_type)} {conflict.system_id}"
         table.add_row(
-            str(conflict.id), Text(record), conflict.field, _shown(conflict.mapable), _shown(conflict.notion),
+            str(conflict.id), record, conflict.field, _shown(conflict.mapable), _shown(conflict.notion),
             conflict.status, str(conflict.version),
         )
     out.print(table if found else "There are none.")
@@ -112,20 +112,24 @@ async def _one(settings: Settings, conflict_id: int) -> Conflict:
 
 
 async def _decide(settings: Settings, conflict_id: int, version: int, choice: str, value: str | None) -> Conflict:
+    look = f"mapable-cdc conflicts show {conflict_id}"
     async with app.assembled(settings) as parts:
+        orders = Orders(parts.pool, parts.rows, settings.entities, enabled=settings.notion_sync_enabled)
         try:
-            return await Orders(parts.pool, parts.rows, settings.entities).decide(
-                conflict_id, version, choice, value
-            )
+            return await orders.decide(conflict_id, version, choice, value)
         except Declined as declined:
-            if declined.why is Why.MOVED:
-                raise Stuck(str(declined), f"mapable-cdc conflicts show {conflict_id}") from None
-            raise WrongUsage(str(declined), f"mapable-cdc conflicts show {conflict_id}") from None
+            match declined.why:
+                case Why.MOVED:
+                    raise Stuck(str(declined), look) from None
+                case Why.OFF:
+                    raise WrongUsage(str(declined), "Set it to true, or remove it; then decide.") from None
+                case _:
+                    raise WrongUsage(str(declined), look) from None
 
 
 def _described(conflict: Conflict) -> tuple[Table, ...]:
     head = Table("what", "is", title=f"Conflict {conflict.id}")
-    head.add_row("record", Text(f"{entity_name(conflict.entity_type)} {conflict.system_id}"))
+    head.add_row("record", f"{entity_name(conflict.entity_type)} {conflict.system_id}")
     head.add_row("field", conflict.field)
     head.add_row("why", conflict.rule)
     head.add_row("status", conflict.status + (f" ({conflict.choice})" if conflict.choice else ""))

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Awaitable, Callable, Sequence
 
 import click
 
-from cdc import app
-from cdc.cli import terminal
-from cdc.cli.deletes_view import deletion_as_json, deletions_table
-from cdc.cli.terminal import EXIT_FINDINGS, WrongUsage, out, settings_of
-from cdc.config import Settings
+from cdc.cli.deciding import EVERY, IDS, decide, waiting
+from cdc.cli.deletes_view import deletions_table
+from cdc.cli.terminal import EXIT_FINDINGS, out
+from cdc.operate.records import deletion_as_json
 from cdc.reconcile import holding
 from sinks.mapping.entities import ENTITIES
 from state import deletions
-from state.database import Connection
-from state.deletions import Deletion
-
-Decide = Callable[[Connection, Sequence[Deletion], str], Awaitable[tuple[Deletion, ...]]]
 
 ENTITY = click.option("--entity", type=click.Choice([entity.name for entity in ENTITIES]), help="Only this one.")
-EVERY = click.option("--all", "every", is_flag=True, help="Everything that is held.")
-IDS = click.argument("ids", metavar="[ID]...", nargs=-1)
 
 
 @click.group()
@@ -46,7 +38,7 @@ def listed(ctx: click.Context, entity: str | None, as_json: bool) -> None:
     Example: mapable-cdc deletes list --entity participant
     Exit codes: 0 nothing is held, 1 something is, 2 wrong usage or settings, 3 the database can't be reached.
     """
-    found = terminal.run(_held(settings_of(ctx), entity, None))
+    found = waiting(ctx, deletions.held, entity)
     if as_json:
         click.echo(json.dumps({"deletes": [deletion_as_json(item) for item in found]}))
     elif found:
@@ -70,7 +62,7 @@ def approve(ctx: click.Context, ids: tuple[str, ...], entity: str | None, every:
     Example: mapable-cdc deletes approve --entity careplan
     Exit codes: 0 approved, 1 nothing of that was held, 2 wrong usage or settings, 3 the database can't be reached.
     """
-    _decide(ctx, holding.approve, ids, entity, every, "approved")
+    decide(ctx, deletions.held, holding.approve, ids, entity, every, "approved")
 
 
 @deletes.command()
@@ -87,31 +79,4 @@ def reject(ctx: click.Context, ids: tuple[str, ...], entity: str | None, every: 
     Example: mapable-cdc deletes reject clx1 clx2
     Exit codes: 0 rejected, 1 nothing of that was held, 2 wrong usage or settings, 3 the database can't be reached.
     """
-    _decide(ctx, holding.reject, ids, entity, every, "rejected")
-
-
-def _decide(
-    ctx: click.Context, decide: Decide, ids: tuple[str, ...], entity: str | None, every: bool, done: str
-) -> None:
-    if every and (ids or entity):
-        raise WrongUsage("--all means everything", "Leave the ids and --entity out, or --all.")
-    if not (every or ids or entity):
-        raise WrongUsage(
-            "nothing is named", "Give ids, --entity, or --all; `mapable-cdc deletes list` shows what is held."
-        )
-    decided = terminal.run(_decided(settings_of(ctx), decide, entity, ids or None))
-    out.print(f"{len(decided)} {done}." if decided else "Nothing of that is held.")
-    sys.exit(0 if decided else EXIT_FINDINGS)
-
-
-async def _held(settings: Settings, entity: str | None, ids: Sequence[str] | None) -> tuple[Deletion, ...]:
-    async with app.assembled(settings) as parts, parts.pool.connection() as conn:
-        return await deletions.held(conn, entity=entity, ids=ids)
-
-
-async def _decided(
-    settings: Settings, decide: Decide, entity: str | None, ids: Sequence[str] | None
-) -> tuple[Deletion, ...]:
-    async with app.assembled(settings) as parts, parts.pool.connection() as conn:
-        return await decide(conn, await deletions.held(conn, entity=entity, ids=ids), "operator")
-
+    decide(ctx, deletions.held, holding.reject, ids, entity, every, "rejected")

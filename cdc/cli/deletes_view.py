@@ -1,28 +1,13 @@
-"""How deletes that are held look, on a terminal and to scripts."""
+"""How deletes that are held look on a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC
-from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from state.deletions import Deletion
-
-
-def deletion_as_json(item: Deletion) -> dict[str, Any]:
-    """Return a deletion for scripts."""
-    return {
-        "entity": item.entity,
-        "systemId": item.system_id,
-        "pageId": item.page_id,
-        "participantId": item.participant_id,
-        "group": {"entity": item.group_entity, "systemId": item.group_id},
-        "deletedAt": item.deleted_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "status": item.state,
-    }
 
 
 def deletions_table(items: Sequence[Deletion]) -> Table:
@@ -31,5 +16,5 @@ def deletions_table(items: Sequence[Deletion]) -> Table:
     for item in items:
         parent = "" if item.group == item.key else f"{item.group_entity} {item.group_id}"
         at = f"{item.deleted_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-        table.add_row(item.entity, Text(item.system_id), at, Text(parent))
+        table.add_row(item.entity, item.system_id, at, parent)
     return table

@@ -53,9 +53,9 @@ def _show(findings: Sequence[Finding]) -> None:
         out.print(Text.assemble((f"{finding.severity:<8}", MARKS[finding.severity]), finding.what), soft_wrap=True)
         for title, text in (("why", finding.why), ("to do", finding.fix)):
             if text:
-                out.print(Text(f"        {title}: {text}"), soft_wrap=True)
+                out.print(f"        {title}: {text}", soft_wrap=True)
         for line in finding.sql:
-            out.print(Text(f"          {line}"), soft_wrap=True)
+            out.print(f"          {line}", soft_wrap=True)
     errors, warnings = (
         sum(each.severity is severity for each in findings) for severity in (Severity.ERROR, Severity.WARNING)
     )

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from cdc import app
 from cdc.cli import terminal
@@ -45,10 +44,10 @@ def explain(ctx: click.Context, entity: str, system_id: str, offline: bool, as_j
         click.echo(json.dumps(as_json(told)))
         return
     for line in _head(told):
-        out.print(Text(line), soft_wrap=True)
+        out.print(line, soft_wrap=True)
     out.print(_fields(told, settings.zone))
     for line in _tail(told):
-        out.print(Text(line), soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 async def _told(settings: Settings, entity: str, system_id: str, *, offline: bool) -> Told:
@@ -77,9 +76,9 @@ def _fields(told: Told, zone: ZoneInfo) -> Table:
     for each in told.fields:
         state = each.state if each.why is None else f"{each.state}: {each.why}"
         table.add_row(
-            each.field.name, Text(_value(each, each.ours, zone)),
-            Text(_value(each, each.base.got if each.base is not None else Absent.ABSENT, zone)),
-            Text(_value(each, each.theirs, zone)), Text(state),
+            each.field.name, _value(each, each.ours, zone),
+            _value(each, each.base.got if each.base is not None else Absent.ABSENT, zone),
+            _value(each, each.theirs, zone), state,
         )
     return table
 

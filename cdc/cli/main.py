@@ -1,6 +1,6 @@
 """The command line, `mapable-cdc VERB`: what can be said, and what is shown. The work itself is elsewhere.
 
-Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act.
+Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cdc import app, cluster
 from cdc.cli import terminal
 from cdc.cli.adopt import adopt
 from cdc.cli.audit import audit
-from cdc.cli.backfill_view import Bar, forecast_tables, parked_as_json, parked_table
+from cdc.cli.backfill_view import Bar, forecast_tables, parked_table
 from cdc.cli.choosing import chosen
 from cdc.cli.conflicts import conflicts
 from cdc.cli.deletes import deletes
@@ -34,6 +34,7 @@ from cdc.config import Settings
 from cdc.operate.backfill import Backfill
 from cdc.operate.forecast import Forecast, forecast
 from cdc.operate.installing import set_up
+from cdc.operate.records import parked_as_json
 from cdc.operate.status import Status, slot_as_json, slot_line, status_of
 from cdc.serving import drop_slot, serve
 from sinks.mapping.entities import ENTITIES
@@ -140,7 +141,7 @@ def backfill(ctx: click.Context, entity: str | None, dry_run: bool, as_json: boo
     Notion can't show; 2 wrong usage or settings, 3 a person must act, 130 interrupted.
     """
     settings = settings_of(ctx)
-    wanted = chosen(settings, entity)
+    wanted = chosen(settings, entity, works=not dry_run)
     if dry_run:
         forecasts = terminal.run(_forecast(settings, wanted))
         _show_forecasts(forecasts, as_json)
@@ -171,7 +172,7 @@ def _show_forecasts(forecasts: tuple[Forecast, ...], as_json: bool) -> None:
 
 def _show_parked(parked: tuple[Parked, ...], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"parked": parked_as_json(parked)}))
+        click.echo(json.dumps({"parked": [parked_as_json(item) for item in parked]}))
     elif parked:
         out.print(parked_table(parked))
     else:
@@ -196,7 +197,7 @@ def sweep(ctx: click.Context, entity: str | None, as_json: bool) -> None:
     settings = settings_of(ctx)
     found, parked = terminal.run(_sweep(settings, chosen(settings, entity), quiet=as_json))
     if as_json:
-        click.echo(json.dumps({"sweeps": sweeps_as_json(found), "parked": parked_as_json(parked)}))
+        click.echo(json.dumps({"sweeps": sweeps_as_json(found), "parked": [parked_as_json(item) for item in parked]}))
     else:
         out.print(sweeps_table(found))
         if parked:
@@ -234,9 +235,9 @@ def status(ctx: click.Context, as_json: bool) -> None:
 
 
 async def _status(settings: Settings) -> Status:
-    async with app.assembled(settings) as parts:
+    async with app.assembled(settings) as parts, parts.pool.connection() as conn:
         found = await status_of(parts.pool, settings.replication_slot)
-        return replace(found, elsewhere=await cluster.elsewhere(parts.pool, settings.direct.dsn))
+        return replace(found, elsewhere=await cluster.elsewhere(conn, settings.direct.dsn))
 
 
 @main.group()
@@ -272,7 +273,8 @@ def slot_drop(ctx: click.Context) -> None:
 
     \b
     Example: mapable-cdc slot drop
-    Exit codes: 0 dropped, or there was none; 2 wrong settings; 3 it is in use, or the database can't be reached.
+    Exit codes: 0 dropped, or there was none; 2 wrong settings; 3 it is in use or another program's, or the database
+    can't be reached.
     """
     settings = settings_of(ctx)
     dropped = terminal.run(drop_slot(settings))

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from rich.table import Table
-from rich.text import Text
 
 from cdc import cluster
 from cdc.app import Parts, adoption_of, sink_of, sweeping_of
@@ -85,7 +84,7 @@ def sweeps_table(found: Sequence[Sweep]) -> Table:
     for item in found:
         numbers = (item.pages, item.differing, item.missing, item.unknown)
         shown = ("" if number is None else str(number) for number in numbers)
-        table.add_row(item.entity, *shown, Text(item.trouble or ""))
+        table.add_row(item.entity, *shown, item.trouble or "")
     return table
 
 

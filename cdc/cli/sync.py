@@ -33,11 +33,10 @@ def sync(ctx: click.Context, entity: str, system_id: str | None) -> None:
 
 async def _sync(settings: Settings, entity: str, system_id: str | None) -> int:
     async with app.assembled(settings) as parts:
-        orders = Orders(parts.pool, parts.rows, settings.entities)
+        orders = Orders(parts.pool, parts.rows, settings.entities, enabled=settings.notion_sync_enabled)
         try:
             if system_id is not None:
-                await orders.sync(entity, system_id)
-                return 1
+                return await orders.sync(entity, system_id)
             marked = await orders.sync_all(entity)
         except Declined as declined:
             raise WrongUsage(str(declined), "Look the id up in MapAble, and NOTION_SYNC_… in the settings.") from None

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from cdc import logs
 from cdc.config import Settings, load
+from cdc.tasks import first
 from sinks.base import SinkUnavailable
 from sinks.notion.discovery import WrongSetting
 from sinks.notion.failures import NotionOutage
@@ -30,11 +31,14 @@ EXIT_USAGE: Final = 2
 EXIT_FATAL: Final = 3
 EXIT_INTERRUPTED: Final = 130
 
-EXITS: Final = "Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act."
+EXITS: Final = (
+    "Exit codes: 0 done, 1 differences or findings, 2 wrong usage or settings, 3 a person must act, 130 interrupted."
+)
 
 T = TypeVar("T")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# Texts are shown as they stand: a page may be titled [/], which as markup is an error
+out = Console(highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 log = structlog.get_logger(__name__)
 
 
@@ -47,9 +51,9 @@ class Failed(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         err.print("error:", style="bold red", end=" ")
-        err.print(self.message, markup=False, soft_wrap=True)
+        err.print(self.message, soft_wrap=True)
         err.print("what to do:", style="bold", end=" ")
-        err.print(self.hint, markup=False, soft_wrap=True)
+        err.print(self.hint, soft_wrap=True)
 
 
 class WrongUsage(Failed):
@@ -89,7 +93,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             "interrupted", "Run the command again: what was done is kept, and it goes on from there."
         ) from None
     except BaseExceptionGroup as group:
-        _give_up(_first(group))
+        _give_up(first(group))
     except Exception as error:  # noqa: BLE001 # a traceback would print texts that may hold values
         _give_up(error)
 
@@ -118,15 +122,6 @@ def _told(_: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
     """Log what nobody awaited; asyncio's own way is a traceback."""
     error = context.get("exception")
     log.warning("task.failed", kind=type(error).__name__ if error is not None else "unknown")
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the error of a group to tell about: one that a person must act on goes first."""
-    fatal = group.subgroup(FatalError)
-    error: BaseException = fatal if fatal is not None else group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _give_up(error: BaseException) -> NoReturn:

@@ -10,17 +10,17 @@ from zoneinfo import ZoneInfo
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from cdc import app, cluster
 from cdc.app import Parts
 from cdc.cli import terminal
-from cdc.cli.backfill_view import Bar, parked_as_json, parked_table
+from cdc.cli.backfill_view import Bar, parked_table
 from cdc.cli.choosing import chosen
 from cdc.cli.terminal import EXIT_FINDINGS, err, out, settings_of
 from cdc.config import Settings
 from cdc.operate.backfill import Backfill
 from cdc.operate.differences import Finding, Verified, What
+from cdc.operate.records import parked_as_json
 from cdc.operate.verifying import Verifying, mark
 from cdc.watch.differing import Difference
 from sinks.mapping.entities import ENTITIES
@@ -51,12 +51,13 @@ def verify(ctx: click.Context, entity: str | None, repair: bool, values: bool, a
     wrong usage or settings, 3 a person must act.
     """
     settings = settings_of(ctx)
-    found, parked = terminal.run(_verified(settings, chosen(settings, entity), repair=repair, quiet=as_json))
+    entities = chosen(settings, entity, works=repair)
+    found, parked = terminal.run(_verified(settings, entities, repair=repair, quiet=as_json))
     if as_json:
         differing = [_as_json(finding, values=values) for item in found for finding in item.findings]
         told = {
             "clean": _clean(found), "entities": [_counts(item) for item in found], "differences": differing,
-            "parked": parked_as_json(parked),
+            "parked": [parked_as_json(item) for item in parked],
         }
         click.echo(json.dumps(told))
     else:
@@ -121,7 +122,7 @@ def _tables(found: Sequence[Verified], zone: ZoneInfo, *, values: bool) -> Itera
     counts = Table("entity", "rows", "pages", "differing", "no page", "no row", "unlinked", "note", title="Both sides")
     for item in found:
         numbers = (item.rows, item.pages, *(item.count(what) for what in What))
-        counts.add_row(item.entity.name, *map(str, numbers), Text(item.trouble or ""))
+        counts.add_row(item.entity.name, *map(str, numbers), item.trouble or "")
     yield counts
     findings = [finding for item in found for finding in item.findings]
     if not findings:
@@ -129,8 +130,8 @@ def _tables(found: Sequence[Verified], zone: ZoneInfo, *, values: bool) -> Itera
     shows = ("MapAble", "Notion") if values else ()
     table = Table("entity", "id", "what", "field", "how", *shows, "note", title="What differs")
     for finding in findings:
-        where = (finding.entity.name, Text(finding.system_id or f"page {finding.page_id}"), finding.what.value)
-        note = Text("; ".join(filter(None, (finding.note, "on its way" if finding.queued else ""))))
+        where = (finding.entity.name, finding.system_id or f"page {finding.page_id}", finding.what.value)
+        note = "; ".join(filter(None, (finding.note, "on its way" if finding.queued else "")))
         for one in finding.fields:
             both = (_shown(one, one.mapable, zone), _shown(one, one.notion, zone)) if values else ()
             table.add_row(*where, one.field.name, one.how.value, *both, note)
@@ -139,9 +140,9 @@ def _tables(found: Sequence[Verified], zone: ZoneInfo, *, values: bool) -> Itera
     yield table
 
 
-def _shown(found: Difference, value: Theirs, zone: ZoneInfo) -> Text:
+def _shown(found: Difference, value: Theirs, zone: ZoneInfo) -> str:
     if isinstance(value, Absent):
-        return Text("-")
+        return "-"
     if found.field.kind is Kind.RELATION and isinstance(value, list):
-        return Text(", ".join(value) or "empty")
-    return Text(shown(found.field, value, zone))
+        return ", ".join(value) or "empty"
+    return shown(found.field, value, zone)

@@ -23,7 +23,7 @@ def webhook() -> None:
     \b
     1. mapable-cdc webhook await
     2. In Notion, in the connection's Webhooks tab: create a subscription to https://<this host>/api/notion/webhook
-       with the events of pages, comments and data sources
+       with the events of pages and data sources
     3. mapable-cdc webhook show, and paste the token back in Notion
     """
 
@@ -73,12 +73,20 @@ def show(ctx: click.Context) -> None:
 def reset(ctx: click.Context) -> None:
     """Forget the stored token, and expect none: every webhook is refused until there is another one.
 
+    A token that NOTION_WEBHOOK_SECRET names is not stored, and applies for as long as that is set.
+
     \b
     Example: mapable-cdc webhook reset
     Exit codes: 0 forgotten, or there was none; 2 wrong settings; 3 the database can't be reached.
     """
-    forgotten = terminal.run(_reset(settings_of(ctx)))
+    settings = settings_of(ctx)
+    forgotten = terminal.run(_reset(settings))
     out.print("Forgotten. Delete the subscription in Notion, too." if forgotten else "There was none.", soft_wrap=True)
+    if settings.notion_webhook_secret is not None:
+        out.print(
+            "NOTION_WEBHOOK_SECRET still applies: to refuse every webhook, remove it and start `run` again.",
+            soft_wrap=True,
+        )
 
 
 async def _expect(settings: Settings) -> datetime:

@@ -113,7 +113,7 @@ async def _look(
     if slot is None:
         found.findings += await in_the_way(conn, look_s=look_s)
     found.findings += await _tables(conn, settings, server.role)
-    found.known, findings = await sidecar_found(conn, settings.state_schema)
+    found.known, findings = await sidecar_found(conn, settings.state_schema, settings.direct.dsn)
     found.findings += findings
 
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sinks.mapable.rowmaking import AUTHOR, BLANK
+from sinks.mapable.columns import insertable, writable
 from sinks.mapping.entities import columns_of
-from sinks.mapping.model import Column, Derived, Entity, Field, Kind, Lookup, LookupVia, Mirror, Owner
+from sinks.mapping.model import Column, Derived, Entity, Field, Kind, Lookup, LookupVia, Mirror
 
 TEXT: Final = "text"
 CHOICE: Final = "text or an enum"
@@ -87,20 +87,11 @@ def _add(needs: Needs, one: Field) -> None:
 
 
 def _add_writes(needs: Needs, entity: Entity, opened: Collection[tuple[str, str]], *, makes_rows: bool) -> None:
-    written = {
-        one.source.name
-        for one in entity.fields
-        if isinstance(one.source, Column) and one.kind is not Kind.RELATION
-        if one.owner is Owner.SHARED or (entity.name, one.key) in opened
-    }
-    stamp = {entity.updated_column} if entity.updated_column is not None else set()
-    if written:
-        needs.update |= written | stamp
+    needs.update |= set(writable(entity, {key for name, key in opened if name == entity.name}))
     if makes_rows:
-        author = {AUTHOR[entity.name]} if entity.name in AUTHOR else set()
-        needs.insert |= {"id", *written, *BLANK.get(entity.name, ()), *author, *stamp}
+        needs.insert |= set(insertable(entity))
     for column in (needs.update | needs.insert) - set(needs.columns):
-        needs.columns[column] = MOMENT if column in stamp else ANY
+        needs.columns[column] = MOMENT if column == entity.updated_column else ANY
         needs.written_only.add(column)
 
 

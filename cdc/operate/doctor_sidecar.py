@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, LiteralString
 
-import psycopg
-
 from cdc import cluster
 from cdc.config import Settings
 from cdc.operate.findings import Finding, error, ok, warning
@@ -29,7 +27,6 @@ from (select 1) one
 left join pg_namespace n on n.nspname = %(schema)s
 """
 APPLIED: Final[LiteralString] = "select max(number) from migration"
-HERE: Final[LiteralString] = "select system_identifier::text, current_database()::text from pg_control_system()"
 LAST_EVENT: Final[LiteralString] = "select max(received_at) from inbox"
 ANY_PAGE: Final[LiteralString] = """
 select "notionPageId" from "NotionSyncMapping" where "notionPageId" is not null and "pageState" = 'live' limit 1
@@ -48,7 +45,7 @@ class Sidecar:
     page_id: str | None = None                  # of any page of ours
 
 
-async def sidecar_found(conn: Connection, schema: str) -> tuple[Sidecar, tuple[Finding, ...]]:
+async def sidecar_found(conn: Connection, schema: str, dsn: str) -> tuple[Sidecar, tuple[Finding, ...]]:
     """Return what the sidecar knows, and what keeps it from being made or read."""
     row = await (await conn.execute(SCHEMA, {"schema": schema})).fetchone()
     assert row is not None
@@ -73,10 +70,10 @@ async def sidecar_found(conn: Connection, schema: str) -> tuple[Sidecar, tuple[F
         )
     if not begun:
         return Sidecar(), (ok("sidecar.state", f"the schema {schema} is made at the first start"),)
-    return await _read(conn, schema)
+    return await _read(conn, schema, dsn)
 
 
-async def _read(conn: Connection, schema: str) -> tuple[Sidecar, tuple[Finding, ...]]:
+async def _read(conn: Connection, schema: str, dsn: str) -> tuple[Sidecar, tuple[Finding, ...]]:
     applied = (await _value(conn, APPLIED)) or 0
     newest = max(number for number, _, _ in available())
     if applied > newest:
@@ -97,26 +94,17 @@ async def _read(conn: Connection, schema: str) -> tuple[Sidecar, tuple[Finding, 
         await handshake.token(conn) is not None, await handshake.expected_until(conn),
         await _value(conn, LAST_EVENT), await _value(conn, ANY_PAGE),
     )
-    return known, (ok("sidecar.state", f"the schema {schema} is up to date"), *await _moved(conn, schema))
+    return known, (ok("sidecar.state", f"the schema {schema} is up to date"), *await _moved(conn, dsn))
 
 
-async def _moved(conn: Connection, schema: str) -> tuple[Finding, ...]:
-    """Return whether the sidecar was made in another database than this: `run` then sends nothing."""
-    known = await facts.get(conn, cluster.NAME)
-    try:
-        row = await (await conn.execute(HERE)).fetchone()
-    except psycopg.errors.InsufficientPrivilege:
+async def _moved(conn: Connection, dsn: str) -> tuple[Finding, ...]:
+    """Return whether the sidecar was on another cluster, timeline or database than this: `run` then sends nothing."""
+    changed = await cluster.elsewhere(conn, dsn)
+    if not changed:
         return ()
-    if known is None or row is None or (known.get("system identifier"), known.get("database")) == row:
-        return ()
-    return (
-        error(
-            "sidecar.copied", f"the schema {schema} was made in another database, and came here as a copy",
-            "Its links are to real pages: two databases would write to them. `run` refuses to start.",
-            "If a backup was restored here: `mapable-cdc adopt --restored`. If this is a copy (staging): `mapable-cdc "
-            "uninstall --drop-schema …`, then set other databases up.",
-        ),
-    )
+    held = cluster.Held(changed)
+    why = "Its links are to real pages: two databases would write to them. `run` waits for a person's word."
+    return (error("sidecar.copied", str(held), why, held.hint),)
 
 
 async def _value(conn: Connection, query: LiteralString) -> Any:

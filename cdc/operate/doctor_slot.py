@@ -47,7 +47,7 @@ def slot_judged(server: Server, slot: SlotState | None, slot_name: str) -> Itera
     if slot is None:
         yield ok("slot.state", f"there is no slot {slot_name} yet: the first `mapable-cdc run` makes it")
         return
-    if slot.plugin != PLUGIN or slot.database != server.database:
+    if not slot.is_ours(server.database):
         yield error(
             "slot.foreign", f"the slot {slot_name} belongs to somebody else (another plugin, database or both)",
             "The sync never takes another program's slot.",

@@ -10,14 +10,13 @@ from typing import Any, Final, LiteralString
 
 from cdc.app import Parts, reader_of, sink_of
 from cdc.reconcile.plan import Bury, Create, Nothing, Resolve, Settle, Trash
-from cdc.reconcile.reading import Reader, Situation
+from cdc.reconcile.reading import Reader, Situation, unclaimed
 from cdc.watch.adoption import found_pages
 from sinks.mapping.model import Entity
 from state import settings as facts
 from state.changes import PageId
 from state.links import Link, PageState
 from state.merge import Base, base_to_json
-from state.work import Claim
 
 PAGE: Final = 500
 TWO_PAGES: Final = "two pages carry this System ID: trash one of them in Notion"
@@ -96,12 +95,12 @@ async def _situations(parts: Parts, reader: Reader, entity: Entity) -> AsyncIter
     after = ""
     while ids := await parts.rows.page_of_ids(entity, after, PAGE):
         after = ids[-1]
-        for now in await reader.read(entity, [_unclaimed(entity, system_id) for system_id in ids]):
+        for now in await reader.read(entity, [unclaimed(entity, system_id) for system_id in ids]):
             yield now
     after = ""
     while ids := await _linked(parts, entity, after):
         after = ids[-1]
-        for now in await reader.read(entity, [_unclaimed(entity, system_id) for system_id in ids]):
+        for now in await reader.read(entity, [unclaimed(entity, system_id) for system_id in ids]):
             member = now.ours is not None and now.ours.member
             gone_and_done = now.ours is None and isinstance(now.plan, Nothing)
             if not member and not gone_and_done:
@@ -125,7 +124,3 @@ def _adopted(now: Situation, pages: Sequence[tuple[PageId, Base]]) -> Situation:
         base_to_json(base), None, {}, None, 0.0, datetime.now(UTC),
     )
     return Situation(now.claim, now.entity, now.ours, link, now.visible, now.direction, now.participant_id)
-
-
-def _unclaimed(entity: Entity, system_id: str) -> Claim:
-    return Claim(entity.name, system_id, 0, 0, 2, 0, 0, None, datetime.now(UTC))

@@ -29,10 +29,11 @@ def sentence(
         return "Nothing: the sync is disabled (NOTION_SYNC_ENABLED=false)."
     if not switched_on:
         return f"Nothing: the entity is switched off (NOTION_SYNC_{entity.setting}=false)."
-    if known.parked is not None:
+    if known.parked is not None and known.work is None:
         return (
-            f"Nothing until a person acts: it is parked ({known.parked.reason}: {known.parked.message}). Mend that, "
-            f"then `mapable-cdc parked retry {now.claim.system_id}`."
+            f"It is parked ({known.parked.reason}: {known.parked.message}), and tried again when either side changes, "
+            "when its database is mended, and after a day; at once with "
+            f"`mapable-cdc parked retry {now.claim.system_id}`."
         )
     if known.work is not None and known.work.in_hand:
         return "It is being worked on right now."

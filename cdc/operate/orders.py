@@ -49,17 +49,18 @@ class Declined(SyncError):
 
 
 class Orders:
-    """Takes orders."""
+    """Takes orders about these entities; while the sync is not enabled, none."""
 
-    def __init__(self, pool: Pool, rows: Rows, entities: Sequence[Entity]) -> None:
+    def __init__(self, pool: Pool, rows: Rows, entities: Sequence[Entity], *, enabled: bool = True) -> None:
         self._pool = pool
         self._rows = rows
         self._entities = frozenset(entity.name for entity in entities)
+        self._enabled = enabled
 
-    async def sync(self, name: str, system_id: str) -> Key:
-        """Mark one record: both sides are compared, and a page that a person took away is brought back."""
-        entity = self._entity(name)
+    async def sync(self, name: str, system_id: str) -> int:
+        """Mark one record: both sides are compared, and a page that a person took away is brought back; return 1."""
         check_id(system_id)
+        entity = self._entity(name)
         row = (await self._rows.read(entity, {system_id: None}))[system_id].row
         key = Key(entity.name, system_id)
         async with self._pool.connection() as conn, conn.transaction():
@@ -74,7 +75,7 @@ class Orders:
                     link.page_id if link is not None else None, actor=OPERATOR,
                 ),
             )
-        return key
+        return 1
 
     async def sync_all(self, name: str) -> int:
         """Begin to mark every record of the entity; return how many rows it has. The active process goes on with it."""
@@ -95,6 +96,7 @@ class Orders:
         entity = by_table(seen.entity_type) if seen is not None else None
         if seen is None or entity is None:
             raise Declined(Why.UNKNOWN, "there is no such conflict")
+        self._check_on(entity)
         chosen = _chosen(entity, seen.field, choice, value)
         row = (await self._rows.read(entity, {seen.system_id: None}))[seen.system_id].row
         key = Key(entity.name, seen.system_id)
@@ -123,9 +125,15 @@ class Orders:
         except KeyError:
             known = ", ".join(entity.name for entity in ENTITIES)
             raise Declined(Why.UNKNOWN, f"there is no such entity; there are {known}") from None
+        self._check_on(entity)
+        return entity
+
+    def _check_on(self, entity: Entity) -> None:
+        """Refuse what nobody would carry out."""
+        if not self._enabled:
+            raise Declined(Why.OFF, "the sync is disabled (NOTION_SYNC_ENABLED=false)")
         if entity.name not in self._entities:
             raise Declined(Why.OFF, f"{entity.name} is switched off (NOTION_SYNC_{entity.setting})")
-        return entity
 
 
 def check_id(system_id: str) -> None:

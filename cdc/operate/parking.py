@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from state import audit, parking, work
+from cdc.reconcile.fanout import LOOKUP_KINDS
+from sinks.mapping.entities import ENTITIES
+from state import audit, parking, strays, work
 from state.changes import Key, Priority, Reason
 from state.database import Connection
 from state.work import Parked
+
+NAMES: Final = (*(entity.name for entity in ENTITIES), *sorted(LOOKUP_KINDS), strays.KIND)
+"""Whatever may be parked: records, the rows whose names they show, and pages without a row."""
 
 
 async def retry(conn: Connection, items: Sequence[Parked], actor: str) -> tuple[Parked, ...]:

@@ -6,16 +6,15 @@ Values are shown, on purpose and to the operator's terminal only: nothing here i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from cdc.app import Parts, reader_of, sink_of
-from cdc.cli.backfill_view import parked_as_json
 from cdc.operate import next_step
-from cdc.operate.records import line_as_json, time_as_json
+from cdc.operate.records import line_as_json, parked_as_json, time_as_json
 from cdc.reconcile.facts import Facts, Gatherer
 from cdc.reconcile.merging import Merged, merge
-from cdc.reconcile.reading import Situation
+from cdc.reconcile.reading import Situation, unclaimed
 from sinks.base import Page, PageGone
 from sinks.mapping.entities import columns_of
 from sinks.mapping.model import Entity, Field, Mirror
@@ -27,7 +26,6 @@ from state.merge import Json, Pair
 from state.record import Record
 from state.settings import data_sources
 from state.threeway import Theirs, Unknown
-from state.work import Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class Told:
 
 async def explain(parts: Parts, entity: Entity, system_id: str, *, offline: bool) -> Told:
     """Return why the record is as it is. One read of its page, unless `offline`; nothing is changed."""
-    claim = Claim(entity.name, system_id, 0, 0, int(Priority.MANUAL), 0, 0, None, datetime.now(UTC))
+    claim = unclaimed(entity, system_id)
     sink = await _sink(parts)
     (now,) = await reader_of(parts, sink, remembers=False).read(entity, [claim])
     async with parts.pool.connection() as conn:
@@ -247,9 +245,7 @@ def as_json(told: Told) -> dict[str, Any]:
         else {
             "dueSeconds": round(known.work.due_s, 3), "attempts": known.work.attempts, "inHand": known.work.in_hand,
         },
-        "parked": None
-        if known.parked is None
-        else parked_as_json([known.parked])[0],
+        "parked": parked_as_json(known.parked) if known.parked is not None else None,
         "delete": known.deletion.value if known.deletion is not None else None,
         "lately": [line_as_json(line) for line in known.lines],
         "next": told.next,

@@ -1,4 +1,4 @@
-"""How conflicts and audit lines look as JSON, for scripts: the same over HTTP and on the command line."""
+"""How conflicts, audit lines and what was set aside look as JSON: the same over HTTP and on the command line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from sinks.mapping.entities import by_table
 from state.audit import Line
 from state.conflicts import Conflict
+from state.deletions import Deletion
+from state.work import Parked
 
 
 def conflict_as_json(conflict: Conflict) -> dict[str, Any]:
@@ -49,6 +51,31 @@ def line_as_json(line: Line) -> dict[str, Any]:
         "actor": line.actor,
         "requestId": line.request_id,
         "detail": line.detail,
+    }
+
+
+def parked_as_json(item: Parked) -> dict[str, Any]:
+    """Return a piece of parked work."""
+    return {
+        "entity": item.entity,
+        "systemId": item.system_id,
+        "reason": item.reason,
+        "message": item.message,
+        "attempts": item.attempts,
+        "parkedAt": time_as_json(item.parked_at),
+    }
+
+
+def deletion_as_json(item: Deletion) -> dict[str, Any]:
+    """Return a delete that is held."""
+    return {
+        "entity": item.entity,
+        "systemId": item.system_id,
+        "pageId": item.page_id,
+        "participantId": item.participant_id,
+        "group": {"entity": item.group_entity, "systemId": item.group_id},
+        "deletedAt": time_as_json(item.deleted_at),
+        "status": item.state,
     }
 
 

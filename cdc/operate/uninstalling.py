@@ -11,8 +11,6 @@ from psycopg import sql
 from cdc.config import Settings
 from cdc.leadership import alone
 from cdc.refusals import refused
-from cdc.replication import slot as slots
-from cdc.replication.faults import PLUGIN
 from cdc.serving import drop_slot
 from state.database import Connection, readable
 from state.errors import FatalError
@@ -48,7 +46,6 @@ async def uninstall(settings: Settings, *, with_schema: bool) -> Removed:
                 "a `mapable-cdc run` is active, or another command that works as one",
                 "Stop that process first, and see to it that nothing starts it again.",
             )
-        await _check_slot(conn, settings.replication_slot)
         there = with_schema and await _is_there(conn, settings.state_schema)
         dropped = await drop_slot(settings)
         if there:
@@ -63,16 +60,6 @@ async def _connected(settings: Settings) -> Connection:
         raise refused(failed) from None
     await conn.execute(PATIENCE)
     return conn
-
-
-async def _check_slot(conn: Connection, name: str) -> None:
-    """Raise FatalError when the slot is another program's, or another database's."""
-    found = await slots.inspect(conn, name)
-    if found is not None and (found.plugin != PLUGIN or found.database != conn.info.dbname):
-        raise FatalError(
-            f"the slot {name} belongs to somebody else (another plugin, database or both), so it is not dropped",
-            "Set REPLICATION_SLOT to the name of this program's slot.",
-        )
 
 
 async def _is_there(conn: Connection, schema: str) -> bool:

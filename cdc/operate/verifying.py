@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final, LiteralString
 
 from cdc.app import Parts, reader_of, sink_of
 from cdc.operate.differences import Finding, Verified, What, lost, told, why, without_page
-from cdc.reconcile.reading import Situation
+from cdc.reconcile.reading import Situation, unclaimed
 from cdc.watch.differing import differences, unread
 from sinks.base import EntityUnavailable, Page, PageGone
 from sinks.mapable.rows import SourceChanged
@@ -21,7 +20,6 @@ from sinks.mapping.model import Entity
 from state import links, looks, strays, work
 from state.changes import Key, PageId, Priority, Reason
 from state.links import PageState
-from state.work import Claim
 
 ROWS: Final = 5_000
 LOOKS: Final = 200
@@ -168,7 +166,7 @@ class Verifying:
         return Finding(entity, What.DIFFERS, system_id, page.page_id, why(now, found), found)
 
     async def _read(self, entity: Entity, ids: Sequence[str]) -> Sequence[Situation]:
-        return await self._reader.read(entity, [_unclaimed(entity, system_id) for system_id in ids])
+        return await self._reader.read(entity, [unclaimed(entity, system_id) for system_id in ids])
 
     async def _with_queue(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
         keys = [finding.key for finding in findings]
@@ -187,7 +185,3 @@ async def mark(parts: Parts, findings: Sequence[Finding]) -> None:
     }
     async with parts.pool.connection() as conn, conn.transaction():
         await work.mark(conn, keys, reason=Reason.OURS | Reason.THEIRS, priority=Priority.BACKFILL)
-
-
-def _unclaimed(entity: Entity, system_id: str) -> Claim:
-    return Claim(entity.name, system_id, 0, 0, int(Priority.BACKFILL), 0, 0, None, datetime.now(UTC))

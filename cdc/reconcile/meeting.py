@@ -17,12 +17,13 @@ from cdc.reconcile.merging import Merged, merge
 from cdc.reconcile.plan import DELETE_REJECTED
 from cdc.reconcile.reading import Absorbed, Situation
 from cdc.watch.comparing import as_agreed
+from cdc.watch.mirrors import astray
 from cdc.watch.schema import SchemaWatch
 from sinks.base import Page, PageSink
 from sinks.mapping.entities import field_of
 from sinks.mapping.model import Kind
 from state import audit, links, work
-from state.changes import Absent, PageId, Reason
+from state.changes import Absent, PageId, Priority, Reason
 from state.database import Pool
 from state.links import BACK, Link, PageState
 
@@ -70,6 +71,11 @@ class Meeting:
         if now.ours is None and now.link.state == PageState.LIVE and now.direction != "from_notion":
             # the row is gone: what stands on the page changes nothing about that
             return replace(now, claim=replace(now.claim, reasons=int(Reason(0))))
+        if page.mirrored:
+            # the pages on the other side may have changed with this one, and no event needs to say so
+            async with self._pool.connection() as conn:
+                pointing = dict.fromkeys(await astray(conn, now.entity, [page]), None)
+                await work.mark(conn, pointing, reason=Reason.THEIRS, priority=Priority.LIVE)
         return await self.merged(now, page)
 
     def may_share_a_look(self, now: Situation) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,11 @@ from state.changes import Key, PageId, Priority, Reason
 from state.database import Connection, Pool
 from state.links import Link
 from state.work import Claim
+
+
+def unclaimed(entity: Entity, system_id: str) -> Claim:
+    """Return what stands in for a claim where a record is only looked at: nobody works on it."""
+    return Claim(entity.name, system_id, 0, 0, int(Priority.BACKFILL), 0, 0, None, datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True)

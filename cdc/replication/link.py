@@ -13,6 +13,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cdc.replication import faults
+from state.database import ALIVE
 from state.errors import SyncError
 
 SESSION: Final[Mapping[str, str]] = MappingProxyType(
@@ -27,16 +28,6 @@ SESSION: Final[Mapping[str, str]] = MappingProxyType(
         "client_encoding": "UTF8",
     }
 )
-# A peer that vanished without a word is noticed by the kernel within half a minute. Given strings win.
-_ALIVE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "connect_timeout": "10",
-        "keepalives_idle": "10",
-        "keepalives_interval": "5",
-        "keepalives_count": "3",
-        "tcp_user_timeout": "30000",
-    }
-)
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -49,7 +40,7 @@ async def connect(dsn: str, *, replication: bool, settings: Mapping[str, str] | 
     try:
         given = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
         pinned = " ".join(f"-c {name}={_escaped(value)}" for name, value in {**SESSION, **(settings or {})}.items())
-        wanted = {"application_name": "mapable-cdc", **_ALIVE, **given}
+        wanted = {"application_name": "mapable-cdc", **ALIVE, **given}
         wanted["options"] = f"{given.get('options', '')} {pinned}".strip()
         if replication:
             wanted["replication"] = "database"
@@ -156,6 +147,8 @@ class CopyBoth:
             self._loop.add_writer(self._socket, self._on_writable)
             await self._progress.wait()
             self._pgconn.consume_input()
+            # What was taken in makes the socket readable no more: whoever waits for it must look.
+            self._readable.set()
 
     def _on_readable(self) -> None:
         # Disarmed at once: the socket stays readable for as long as a paused reader leaves it so; the loop would spin.

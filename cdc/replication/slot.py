@@ -58,6 +58,10 @@ class SlotState:
         """Whether the server has removed log that the slot still needed: nothing can be read from it again."""
         return self.wal_status == "lost"
 
+    def is_ours(self, database: str) -> bool:
+        """Whether it is this program's, of this database: another one's is neither read nor dropped."""
+        return self.plugin == faults.PLUGIN and self.database == database
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterIdentity:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cdc.watch.comparing import as_agreed, facts_of
+from cdc.watch.mirrors import astray
 from sinks.base import Page
 from sinks.mapping.entities import by_table
 from sinks.mapping.model import Entity
@@ -40,6 +41,8 @@ async def notice(
         for page in pages
         if (link := known.get(page.page_id)) is not None and not _as_it_should_be(entity, link, page)
     )
+    own = [page for page in pages if (link := known.get(page.page_id)) is not None and link.state == PageState.LIVE]
+    differing |= await astray(conn, entity, own)
     strangers = [page for page in pages if page.page_id not in known]
     unknown = await _unknown(conn, entity, strangers, again=again) if strangers else frozenset()
     keys: Mapping[Key, int | None] = dict.fromkeys([*differing, *map(strays.key_of, unknown)], None)

@@ -7,13 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
-import psycopg
 import structlog
 from aiohttp import web
-from psycopg_pool import PoolTimeout
 
 from cdc.web.answers import Refusal, problem
-from state.errors import FatalError, TransientError
+from state.errors import FatalError
 
 BODY_BYTES: Final = 1_000_000
 LINE_BYTES: Final = 64 * 1024
@@ -36,8 +34,6 @@ async def _plain_failures(request: web.Request, handler: Handler) -> web.StreamR
         return refusal.response()
     except web.HTTPException as error:
         return _in_json(request, error)
-    except (psycopg.Error, PoolTimeout, TimeoutError, TransientError) as error:
-        return _later(request, error)
     except Exception as error:  # noqa: BLE001 # whatever it is, it ends here and is told by its kind
         return _later(request, error)
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from http import HTTPStatus
 
 from aiohttp import web
 
+from cdc.operate.orders import ID_LENGTH
+from cdc.web import queries
+from cdc.web.answers import Refusal
 from cdc.web.bodies import raw_body
-
-MOST: Final = 1000
-
-
-class Unreadable(Exception):
-    """The body does not say what is meant; the text tells what it should say."""
+from cdc.web.queries import MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,39 +25,36 @@ class Selection:
 
 
 async def selection_of(request: web.Request, names: Collection[str]) -> Selection:
-    """Return what the body names; raises Unreadable."""
+    """Return what the body names; refuses one that is not clear."""
     try:
         body = json.loads(await raw_body(request))
     except (ValueError, RecursionError):
-        raise Unreadable("the body is not JSON") from None
+        raise _unclear("the body is not JSON") from None
     if not isinstance(body, dict):
-        raise Unreadable("the body is an object with ids, entity or all")
+        raise _unclear("the body is an object with ids, entity or all")
     entity, ids, every = body.get("entity"), body.get("ids"), body.get("all")
     if entity is not None and not (isinstance(entity, str) and entity in names):
-        raise Unreadable(f"entity is one of {', '.join(sorted(names))}")
+        raise _unclear(f"entity is one of {', '.join(sorted(names))}")
     if ids is not None and not (isinstance(ids, list) and 0 < len(ids) <= MOST and all(map(_is_id, ids))):
-        raise Unreadable(f"ids is a list of up to {MOST} ids")
+        raise _unclear(f"ids is a list of up to {MOST} ids")
     named = entity is not None or ids is not None
     if not (every is None or every is True) or (every is True) == named:
-        raise Unreadable("name ids, an entity or both; or all, as true, and nothing else")
+        raise _unclear("name ids, an entity or both; or all, as true, and nothing else")
     return Selection(entity, ids)
 
 
 def listing_of(request: web.Request, names: Collection[str]) -> tuple[str | None, int]:
-    """Return (entity, limit) of a query; raises Unreadable."""
-    entity = request.query.get("entity")
+    """Return (entity, limit) of a query: all of it, as far as an answer can hold that."""
+    entity = queries.one(request, "entity")
     if entity is not None and entity not in names:
-        raise Unreadable(f"entity is one of {', '.join(sorted(names))}")
-    limit = request.query.get("limit", str(MOST))
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 9 and 0 < int(limit) <= MOST):
-        raise Unreadable(f"limit is a number up to {MOST}")
-    return entity, int(limit)
+        raise _unclear(f"entity is one of {', '.join(sorted(names))}")
+    return entity, queries.limit(request, otherwise=MOST)
 
 
-def refused(error: Unreadable) -> web.Response:
-    """Return the answer to such a body."""
-    return web.json_response({"error": "bad_request", "reason": str(error)}, status=400)
+def _unclear(should: str) -> Refusal:
+    """Return the answer to what does not say what is meant."""
+    return Refusal(HTTPStatus.BAD_REQUEST, should)
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= ID_LENGTH and value.isprintable()

@@ -10,12 +10,12 @@ from aiohttp import web
 from cdc.app import Parts
 from cdc.operate.orders import Orders
 from cdc.operate.overview import overview_of
-from cdc.web import deletes, parked
-from cdc.web.application import Routes, application
+from cdc.web.application import application
 from cdc.web.audit import Audit
 from cdc.web.auth import Guard
 from cdc.web.conflicts import Conflicts
 from cdc.web.health import Probes
+from cdc.web.set_aside import SetAside
 from cdc.web.status import Status
 from cdc.web.sync import Sync
 from cdc.web.webhook import Webhook, switched_off
@@ -24,9 +24,8 @@ from cdc.web.webhook import Webhook, switched_off
 def site(parts: Parts, probes: Probes, on_marked: Callable[[], None]) -> web.Application:
     """Return the application. `on_marked` is called when a request marked something."""
     settings = parts.settings
-    enabled = settings.notion_sync_enabled
     guard = Guard(settings.admin_token, orders_per_minute=settings.sync_requests_per_minute)
-    orders = Orders(parts.pool, parts.rows, settings.entities)
+    orders = Orders(parts.pool, parts.rows, settings.entities, enabled=settings.notion_sync_enabled)
 
     async def overview() -> Mapping[str, Any]:
         _, process = await probes.readiness()
@@ -35,26 +34,12 @@ def site(parts: Parts, probes: Probes, on_marked: Callable[[], None]) -> web.App
     webhook = Webhook(
         parts.pool, settings.notion_webhook_secret, on_marked=on_marked, observer=parts.metrics.webhook
     )
-    app = application(
+    return application(
         probes.routes(),
-        webhook.routes() if enabled else switched_off(),
-        Sync(orders, guard, enabled=enabled, on_marked=on_marked).routes(),
+        webhook.routes() if settings.notion_sync_enabled else switched_off(),
+        Sync(orders, guard, on_marked=on_marked).routes(),
         Status(overview, guard).routes(),
         Conflicts(parts.pool, orders, guard, on_marked=on_marked).routes(),
         Audit(parts.pool, guard).routes(),
-        _set_aside(guard),
-    )
-    app[parked.POOL] = app[deletes.POOL] = parts.pool
-    return app
-
-
-def _set_aside(guard: Guard) -> Routes:
-    """Return the routes about work that waits for a person."""
-    return (
-        web.get("/api/notion/parked", guard.looking(parked.listed)),
-        web.post("/api/notion/parked/retry", guard.looking(parked.retry)),
-        web.post("/api/notion/parked/drop", guard.looking(parked.drop)),
-        web.get("/api/notion/deletes", guard.looking(deletes.listed)),
-        web.post("/api/notion/deletes/approve", guard.looking(deletes.approve)),
-        web.post("/api/notion/deletes/reject", guard.looking(deletes.reject)),
+        SetAside(parts.pool, guard).routes(),
     )

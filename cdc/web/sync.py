@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
-from cdc.operate.orders import Declined, Orders, Why, check_id
+from cdc.operate.orders import Declined, Orders, Why
 from cdc.web import queries
 from cdc.web.answers import Refusal
 from cdc.web.application import Routes
@@ -25,10 +25,9 @@ STATUS: Final = {
 class Sync:
     """The endpoints. `on_marked` is called when there is something due."""
 
-    def __init__(self, orders: Orders, guard: Guard, *, enabled: bool, on_marked: Callable[[], None]) -> None:
+    def __init__(self, orders: Orders, guard: Guard, *, on_marked: Callable[[], None]) -> None:
         self._orders = orders
         self._guard = guard
-        self._enabled = enabled
         self._on_marked = on_marked
 
     def routes(self) -> Routes:
@@ -38,27 +37,20 @@ class Sync:
         )
 
     async def _all(self, request: web.Request) -> web.Response:
-        self._check_enabled()
         if "id" in request.query:
             raise Refusal(HTTPStatus.BAD_REQUEST, "for one of them it is POST /api/notion/sync/participant?id=…")
-        return self._accepted(await self._orders.sync_all("participant"))
+        return await self._accepted(self._orders.sync_all("participant"))
 
     async def _one(self, request: web.Request) -> web.Response:
-        self._check_enabled()
         system_id = queries.one(request, "id")
         if system_id is None:
             raise Refusal(HTTPStatus.BAD_REQUEST, "which one? ?id=… is expected")
+        return await self._accepted(self._orders.sync(request.match_info["entity"], system_id))
+
+    async def _accepted(self, order: Awaitable[int]) -> web.Response:
         try:
-            check_id(system_id)
-            await self._orders.sync(request.match_info["entity"], system_id)
+            marked = await order
         except Declined as declined:
             raise Refusal(STATUS[declined.why], str(declined)) from None
-        return self._accepted(1)
-
-    def _accepted(self, marked: int) -> web.Response:
         self._on_marked()
         return web.json_response({"marked": marked}, status=HTTPStatus.ACCEPTED)
-
-    def _check_enabled(self) -> None:
-        if not self._enabled:
-            raise Refusal(HTTPStatus.CONFLICT, "the sync is disabled (NOTION_SYNC_ENABLED=false)")

@@ -9,26 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from cdc import envfile
+
 # either of them, from wherever, means that a person has configured the real thing
 CONFIGURED_BY = ("DATABASE_URL", "DATABASE_URL_FILE", "NOTION_API_KEY", "NOTION_API_KEY_FILE")
 
 
-def parse(text: str) -> dict[str, str]:
-    """Return the settings in lines of `KEY=VALUE`; comments and blank lines are passed over."""
-    pairs = (line.strip().removeprefix("export ").split("=", 1) for line in text.splitlines() if "=" in line)
-    return {name.strip(): value.strip().strip("'\"") for name, value in pairs if not name.lstrip().startswith("#")}
+def settings_in(path: Path) -> dict[str, str]:
+    """Return the settings that a file holds, read as the service reads its `.env`; none where there is no such file."""
+    return envfile.read(path)[0] if path.is_file() else {}
 
 
 def demo_settings(root: Path) -> dict[str, str] | None:
     """Return the running demo's settings, or None where no demo runs."""
-    written = root / ".local" / "demo.env"
-    return parse(written.read_text(encoding="utf-8")) if written.exists() else None
+    return settings_in(root / ".local" / "demo.env") or None
 
 
 def configured(root: Path, environ: Mapping[str, str]) -> bool:
     """Return whether the environment or `.env` names a real database or a real Notion."""
-    dotenv = root / ".env"
-    settings = parse(dotenv.read_text(encoding="utf-8", errors="replace")) if dotenv.exists() else {}
+    settings = settings_in(root / ".env")
     return any(environ.get(name) or settings.get(name) for name in CONFIGURED_BY)
 
 

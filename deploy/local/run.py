@@ -23,7 +23,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from deploy.local.commands import LocalError
 from deploy.local.demo import data
-from deploy.local.demo_env import parse
+from deploy.local.demo_env import settings_in
 from deploy.local.hooking import NotHooked, hook
 from deploy.local.ports import free_port, is_free
 from deploy.local.postgres import of_clone
@@ -66,9 +66,7 @@ class ChildEnded(Exception):
 
 def main() -> int:
     """Run until Ctrl-C."""
-    dotenv = REPOSITORY / ".env"
-    from_file = parse(dotenv.read_text(encoding="utf-8", errors="replace")) if dotenv.exists() else {}
-    given = {**from_file, **{name: value for name, value in os.environ.items() if value}}
+    given = {**settings_in(REPOSITORY / ".env"), **{name: value for name, value in os.environ.items() if value}}
     database = bool(given.get("DATABASE_URL") or given.get("DATABASE_URL_FILE"))
     notion = bool(given.get("NOTION_API_KEY") or given.get("NOTION_API_KEY_FILE"))
     if database and notion:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cdc.gathering import LOOKUP_TABLES
-from sinks.mapable.rowmaking import AUTHOR, BLANK
+from sinks.mapable.columns import insertable, writable
 from sinks.mapping.entities import CREATABLE, ENTITIES, columns_of
-from sinks.mapping.model import Column, Entity, Kind, Owner
+from sinks.mapping.model import Column, Entity
 
 LOOKED_UP: Final[Mapping[str, tuple[str, ...]]] = {"User": ("id", "name", "email"), "Worker": ("id", "userId")}
 """What is read of rows that pages show by name only (`sinks.mapable.rows`)."""
@@ -96,33 +96,10 @@ def readable() -> Mapping[str, tuple[str, ...]]:
     return tables
 
 
-def writable(entity: Entity) -> tuple[str, ...]:
-    """Return the columns that an edit in Notion may change, and the one that tells when a row was changed."""
-    shared = [
-        field.source.name
-        for field in entity.fields
-        if field.owner is Owner.SHARED and field.kind is not Kind.RELATION and isinstance(field.source, Column)
-    ]
-    return _with_time(entity, shared) if shared else ()
-
-
 def opened(entity: Entity) -> tuple[str, ...]:
     """Return the columns that an operator may make two-way."""
     columns = [field.source.name for field in entity.fields if field.openable and isinstance(field.source, Column)]
     return tuple(columns)
-
-
-def insertable(entity: Entity) -> tuple[str, ...]:
-    """Return the columns of a row that is made from a page."""
-    participant = [entity.participant_column] if entity.participant_column is not None else []
-    also = [*participant, *BLANK.get(entity.name, ()), *([AUTHOR[entity.name]] if entity.name in AUTHOR else [])]
-    return tuple(dict.fromkeys(("id", *writable(entity), *also)))
-
-
-
-def _with_time(entity: Entity, columns: Iterable[str]) -> tuple[str, ...]:
-    time = [entity.updated_column] if entity.updated_column is not None else []
-    return tuple(dict.fromkeys((*columns, *time)))
 
 
 def _table(name: str) -> str:

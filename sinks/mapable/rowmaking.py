@@ -11,8 +11,9 @@ from typing import Final, LiteralString
 import psycopg
 from psycopg import sql
 
+from sinks.mapable.columns import AUTHOR, BLANK
 from sinks.mapable.rows import translated
-from sinks.mapable.writeback import ANNOUNCE, LOCK_WAIT, LOCK_WAIT_MS, MESSAGE_PREFIX, WRITE_BACK
+from sinks.mapable.writeback import ANNOUNCE, LOCK_WAIT, LOCK_WAIT_MS, MESSAGE_PREFIX, REFUSALS, WRITE_BACK
 from sinks.mapping.model import Column, Entity
 from sinks.mapping.parsing import ColumnValue
 from state.database import Connection
@@ -24,12 +25,6 @@ join pg_class c on c.oid = a.attrelid
 join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = %(schema)s and c.relname = %(table)s and a.attnum > 0 and not a.attisdropped and a.atthasdef
 """
-
-AUTHOR: Final[Mapping[str, str]] = {"incident": "reportedBy", "risk": "identifiedBy"}
-"""Required columns that no property shows: who it was."""
-
-BLANK: Final[Mapping[str, tuple[str, ...]]] = {"risk": ("description",)}
-"""Required columns that no property shows, and about which the page says nothing."""
 
 
 class RowMaker:
@@ -68,7 +63,7 @@ class RowMaker:
             await conn.execute(LOCK_WAIT, {"wait": f"{LOCK_WAIT_MS}ms"})
             async with conn.transaction():
                 await conn.execute(query, {f"v{number}": value for number, value in enumerate(row.values())})
-        except (psycopg.errors.IntegrityError, psycopg.errors.DataError) as error:
+        except REFUSALS as error:
             return _reason(entity, error)
         except psycopg.Error as error:
             raise translated(error, entity.table) from None
@@ -92,5 +87,7 @@ def _reason(entity: Entity, error: psycopg.Error) -> str:
             )
         case psycopg.errors.NotNullViolation():
             return f"MapAble also needs {error.diag.column_name or 'a value'}, for which this database has no property."
+        case psycopg.errors.ProgramLimitExceeded():
+            return "One of these values is longer than MapAble's database takes."
         case _:
             return "MapAble's database refuses these values."

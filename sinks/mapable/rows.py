@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import sql
-from psycopg.adapt import Buffer
+from psycopg.abc import AdaptContext, Buffer
 from psycopg.types.datetime import TimestampLoader
 from psycopg.types.json import set_json_loads
 
@@ -59,9 +59,14 @@ class _TextOutsideRange(TimestampLoader):
 
 
 async def adapt(conn: Connection) -> None:
-    """Make a connection load what Python can't hold too, so that one odd value does not fail a whole read."""
-    conn.adapters.register_loader("timestamp", _TextOutsideRange)
-    set_json_loads(_json_or_nothing, conn)
+    """Make a pool's connection load what Python can't hold too, so that one odd value does not fail a whole read."""
+    load_odd_values(conn)
+
+
+def load_odd_values(context: AdaptContext) -> None:
+    """Register the loaders that `adapt` is for."""
+    context.adapters.register_loader("timestamp", _TextOutsideRange)
+    set_json_loads(_json_or_nothing, context)
 
 
 def _json_or_nothing(raw: str | bytes) -> object:
@@ -111,13 +116,7 @@ class Rows:
             "select k.id, {columns}, pg_visible_in_snapshot(coalesce(k.xid::xid8, '3'::xid8), pg_current_snapshot())"
             " from unnest(%(ids)s::text[], %(xids)s::text[]) as k (id, xid) left join {table} r on r.id = k.id"
         ).format(columns=sql.SQL(columns), table=sql.Identifier(self._schema, table))
-        try:
-            async with self._pool.connection() as conn:
-                rows = await (
-                    await conn.execute(query, {"ids": list(keys), "xids": list(keys.values())})
-                ).fetchall()
-        except psycopg.Error as error:
-            raise translated(error, table) from None
+        rows = await self._fetched(query, {"ids": list(keys), "xids": list(keys.values())}, table)
         return {str(row[0]): (shown_name(row[1], row[2]), bool(row[3])) for row in rows}
 
     async def page_of_ids(self, entity: Entity, after: str, limit: int) -> tuple[str, ...]:
@@ -164,11 +163,7 @@ class Rows:
             " limit %(window)s) w order by w.id"
         ).format(shows=shows, fk=sql.Identifier(source.column), table=sql.Identifier(self._schema, entity.table))
         arguments = {"after": after, "window": window, "id": key.system_id}
-        try:
-            async with self._pool.connection() as conn:
-                rows = await (await conn.execute(query, arguments)).fetchall()
-        except psycopg.Error as error:
-            raise translated(error, entity.table) from None
+        rows = await self._fetched(query, arguments, entity.table)
         found = tuple(row[0] for row in rows if row[1])
         return found, rows[-1][0] if len(rows) == window else None
 
@@ -177,17 +172,18 @@ class Rows:
         query = sql.SQL("select count(*) from {table} where true {member}").format(
             table=sql.Identifier(self._schema, entity.table), member=_member(entity)
         )
-        try:
-            async with self._pool.connection() as conn:
-                row = await (await conn.execute(query)).fetchone()
-        except psycopg.Error as error:
-            raise translated(error, entity.table) from None
-        return int(row[0]) if row else 0
+        ((count,),) = await self._fetched(query, {}, entity.table)
+        return int(count)
 
     async def _ids(self, query: sql.Composed, arguments: Mapping[str, object], table: str) -> tuple[str, ...]:
+        return tuple(row[0] for row in await self._fetched(query, arguments, table))
+
+    async def _fetched(
+        self, query: sql.Composed, arguments: Mapping[str, object], table: str
+    ) -> Sequence[tuple[Any, ...]]:
         try:
             async with self._pool.connection() as conn:
-                return tuple(row[0] for row in await (await conn.execute(query, arguments)).fetchall())
+                return await (await conn.execute(query, arguments)).fetchall()
         except psycopg.Error as error:
             raise translated(error, table) from None
 

@@ -26,7 +26,13 @@ ANNOUNCE: Final[LiteralString] = "select pg_logical_emit_message(true, %(prefix)
 LOCK_WAIT: Final[LiteralString] = "select set_config('lock_timeout', %(wait)s, true)"
 LOCK_WAIT_MS: Final = 500
 
-UNIQUE: Final = "23505"
+REFUSALS: Final = (
+    psycopg.errors.IntegrityError,
+    psycopg.errors.DataError,
+    psycopg.errors.ProgramLimitExceeded,   # a text too long for the index that keeps it unique
+    psycopg.errors.RaiseException,         # a trigger of MapAble's own
+)
+"""What the database says of values that it will not take however often they come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +118,14 @@ class WriteBack:
         try:
             async with conn.transaction():
                 await conn.execute(query, {**values, "id": system_id})
-        except (psycopg.errors.IntegrityError, psycopg.errors.DataError, psycopg.errors.ProgramLimitExceeded) as error:
-            # the last: a text too long for the index that keeps it unique
+        except REFUSALS as error:
             return _reason(error)
         return None
 
 
 def _reason(error: psycopg.Error) -> str:
     """Return why, for a person; never the driver's text, which quotes the value."""
-    if error.sqlstate == UNIQUE:
+    if isinstance(error, psycopg.errors.UniqueViolation):
         return "Another record in MapAble has this value already."
     if isinstance(error, psycopg.errors.ProgramLimitExceeded):
         return "This is longer than MapAble's database takes."

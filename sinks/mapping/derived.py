@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -36,17 +35,6 @@ def goals_text(row: Row, time_zone: ZoneInfo) -> str:
     goals = row["goals"]
     lines = (_goal(goal, time_zone) for goal in (goals if isinstance(goals, list) else [goals]))
     return "\n".join(line for line in lines if line)
-
-
-def json_or_text(raw: str | bytes) -> object:
-    """Return what a jsonb column holds, or its text where Python can't take it: too deeply nested, endless digits.
-
-    For the reader to register: without it one such row would fail every read of it.
-    """
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return raw if isinstance(raw, str) else raw.decode()
 
 
 def _goal(goal: object, time_zone: ZoneInfo) -> str:

@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 from sinks.mapping.canonical import Canonical
 from sinks.mapping.instants import instant, move_to_day, naive
-from sinks.mapping.model import Column, Entity, Field, Kind, NotBefore, PartOf, Row
+from sinks.mapping.model import Column, Entity, Field, Kind, LeftOut, NotBefore, PartOf, Row
 from sinks.mapping.money import cents
-from sinks.mapping.rendering import LABEL_UNITS, render_field
-from sinks.mapping.text import has_cut_mark, storable, units
+from sinks.mapping.rendering import render_field
+from sinks.mapping.text import has_cut_mark, storable
 
 ColumnValue = str | Decimal | datetime | bool | None
 """What is written to a column: timestamps are naive UTC with milliseconds, money has two places, empty is NULL."""
@@ -47,7 +47,8 @@ def parse(
 ) -> ColumnValue | Refused:
     """Return what to write to the field's column so that it shows `value`; `row` is the row as it is now.
 
-    A value that the row shows already leaves the column exactly as it is.
+    A value that the row shows already leaves the column exactly as it is. One that the page could not show again is
+    refused.
     """
     source = field.source
     if not isinstance(source, Column) or field.kind is Kind.RELATION or source.name == "id":
@@ -56,7 +57,11 @@ def parse(
         return _as_stored(row[source.name])
     if value is None or value == "":
         return None if field.nullable else Refused(f"{field.name} can't be empty in MapAble.")
-    return _PARSERS[field.kind](field, value, row[source.name], time_zone)
+    taken = _PARSERS[field.kind](field, value, row[source.name], time_zone)
+    if isinstance(taken, Refused):
+        return taken
+    shown = render_field(field, {**row, source.name: taken}, time_zone)
+    return Refused(shown.reason) if isinstance(shown, LeftOut) else taken
 
 
 def check_row(entity: Entity, row_after: Row) -> tuple[Violation, ...]:
@@ -118,7 +123,7 @@ def _select(field: Field, value: Canonical, _: object, __: ZoneInfo) -> ColumnVa
         return value
     if not field.free_options:
         return Refused(f"{field.name} can only be one of: {', '.join(field.options)}.")
-    if not storable(value) or units(value) > LABEL_UNITS or not value.strip():
+    if not storable(value):
         return Refused(f"{field.name} contains a character that MapAble can't store.")
     return value
 

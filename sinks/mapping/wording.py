@@ -5,14 +5,13 @@ The texts quote values, so they go to the page they speak of and nowhere else, l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from sinks.mapping.canonical import Canonical, decode
-from sinks.mapping.model import Entity, Field, Kind
+from sinks.mapping.model import Field, Kind
 from sinks.mapping.text import units
 from state.changes import Absent
 from state.merge import Json
@@ -60,15 +59,6 @@ def notion_lost(field: Field, lost: Json, kept: Json, time_zone: ZoneInfo) -> st
     )
 
 
-def mapable_lost(field: Field, lost: Json, kept: Json, time_zone: ZoneInfo) -> str:
-    """Return what to say when a field was changed on both sides and the page's value was kept."""
-    return (
-        f"{field.name} was changed here and in MapAble at about the same time, and the value typed here was kept: "
-        f"{shown(field, kept, time_zone)}. MapAble had {shown(field, lost, time_zone)}. "
-        "If that one is right, please type it here."
-    )
-
-
 def frozen(field: Field, notion: Json, mapable: Json, time_zone: ZoneInfo, *, ping_pong: bool = False) -> str:
     """Return what to say of a field that waits for a person. `ping_pong`: both sides kept changing it."""
     happened = (
@@ -90,20 +80,6 @@ def crossed(field: Field, ours: Json, seen: Theirs, time_zone: ZoneInfo) -> str:
         f"{field.name} now shows {shown(field, ours, time_zone)}; the last value seen here before was "
         f"{shown(field, seen, time_zone)}. If your edit is missing, please type it again."
     )
-
-
-def row_incomplete(entity: Entity, missing: Sequence[Field]) -> str:
-    """Return what to say of a new page that can't become a record yet."""
-    names = _listed([field.name for field in missing])
-    return (
-        f"This page is not in MapAble yet. To add it to {entity.title}, please fill in {names}; "
-        "it is then saved by itself."
-    )
-
-
-def row_refused(entity: Entity, reasons: Sequence[str]) -> str:
-    """Return what to say of a new page that MapAble can't take as it is. Each reason is a whole sentence."""
-    return f"This page is not in MapAble yet: {' '.join(reasons)} Once that is changed, it is saved by itself."
 
 
 def _written(kind: Kind, value: Canonical, time_zone: ZoneInfo) -> str:
@@ -164,7 +140,3 @@ def fitted(text: str, room_units: int) -> str:
     if units(text) <= room_units:
         return text
     return text.encode("utf-16-le", "surrogatepass")[: 2 * (room_units - 1)].decode("utf-16-le", "ignore") + "…"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -26,6 +26,7 @@ DEFAULT_PAUSE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 3600.0
 """A longer wait than this is a server's mistake, or worth asking again about."""
 BLOCKED: Final = "public_api_request_blocked"
+BLOCK_LIMIT: Final = "notion_block_limit"
 OURS_TO_MEND: Final = frozenset({"missing_version", "invalid_beta", "invalid_grant"})
 """What is wrong with every request of ours, whatever the piece of work."""
 # Anchored: a refusal of a value may quote the value, and a row's text may hold any word
@@ -109,7 +110,8 @@ def classify(
         case 401:
             return SinkUnavailable(f"{said}: the token is invalid or was revoked; set NOTION_API_KEY to a valid one")
         case 403 if more.get("block_limit"):
-            return SinkUnavailable(f"{said}: the workspace has used all of its free blocks")
+            # edits, reads and what goes to the trash still work: only what would be made is refused
+            return PoisonError(BLOCK_LIMIT, f"{said}: the workspace has used all of its free blocks")
         case 403 if more.get("rate_limit_reason") == BLOCKED:
             return SinkUnavailable(f"{said}: access is blocked ({BLOCKED}); ask Notion's support")
         case 403 if code == "restricted_resource":
@@ -121,7 +123,7 @@ def classify(
         case 404:
             return PageGone(f"{said}: not there, or not shared with the connection")
         case 409 if code == "row_limit_exceeded":
-            return EntityUnavailable(f"{said}: the database is full")
+            return PoisonError(f"notion_{code}", f"{said}: the database is full")
         case 409:
             return ConflictOnSave(said)
         case 407:

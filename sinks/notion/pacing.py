@@ -254,11 +254,6 @@ class Pacer:
         """How many requests count against the limit now."""
         return self.budget.used(self._clock())
 
-    @property
-    def pause_left_s(self) -> float:
-        """How long everything still has to wait."""
-        return max(0.0, self.breaker.until_s() - self._clock())
-
     def _end(self, *, spent: bool) -> None:
         self.budget.finished(self._clock(), spent=spent)
         if not spent:

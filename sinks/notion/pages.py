@@ -68,7 +68,8 @@ def page_of(entity: Entity, source: DataSource, answer: Mapping[str, Any], time_
                 values[field.key] = encode(field.kind, value)
     system_id = values.get(SYSTEM_ID)
     return replace(
-        page, system_id=system_id if isinstance(system_id, str) else None, values=values, unknown=unknown
+        page, system_id=system_id if isinstance(system_id, str) else None, values=values, unknown=unknown,
+        mirrored=_mirrored(entity, source, answer, time_zone),
     )
 
 
@@ -133,9 +134,27 @@ def _shown(
     entity: Entity, source: DataSource, answer: Mapping[str, Any]
 ) -> list[tuple[Field, Mapping[str, Any] | None]]:
     """Return the fields that are in use with the properties in which the page shows them."""
-    by_id = {prop.get("id"): prop for prop in (answer.get("properties") or {}).values()}
+    by_id = _by_id(answer)
     out = paused(entity, source)
     return [(field, by_id.get(source.properties[field.key])) for field in written(entity) if field.key not in out]
+
+
+def _mirrored(
+    entity: Entity, source: DataSource, answer: Mapping[str, Any], time_zone: ZoneInfo
+) -> dict[str, frozenset[PageId]]:
+    """Return what mirrors show; one that is longer than what was read of it tells nothing."""
+    by_id = _by_id(answer)
+    found = {}
+    for field in entity.fields:
+        if isinstance(field.source, Mirror) and field.key in source.properties:
+            shown = read_value(field, by_id.get(source.properties[field.key]), time_zone)
+            if isinstance(shown, tuple):
+                found[field.key] = frozenset(map(PageId, shown))
+    return found
+
+
+def _by_id(answer: Mapping[str, Any]) -> dict[Any, Mapping[str, Any]]:
+    return {prop.get("id"): prop for prop in (answer.get("properties") or {}).values()}
 
 
 def _instant(text: object) -> datetime | None:

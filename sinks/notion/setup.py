@@ -18,7 +18,7 @@ from sinks.base import PageGone, PageTrashed
 from sinks.mapping.model import Entity, Field, Mirror
 from sinks.notion import completion
 from sinks.notion.discovery import SHARE, Calls, Finder, Found
-from sinks.notion.failures import ConflictOnSave, NotionOutage
+from sinks.notion.failures import BLOCK_LIMIT, ConflictOnSave, NotionOutage
 from state.database import Connection
 from state.errors import FatalError, PoisonError, RateLimited, TransientError
 from state.settings import DataSource, data_sources, save_data_source
@@ -256,8 +256,9 @@ def _trashed(entity: Entity, error: Exception) -> FatalError:
 
 
 def _refused(entity: Entity, error: PoisonError, what: str) -> FatalError:
-    return FatalError(
-        f"Notion refused to {what} the database {entity.title}: {error}",
+    hint = (
+        "Give the workspace a plan without that limit, and run setup again." if error.reason == BLOCK_LIMIT else
         "Look whether the database is full of properties or options (Notion limits a schema to 50 KB), take some out, "
-        "and run setup again.",
+        "and run setup again."
     )
+    return FatalError(f"Notion refused to {what} the database {entity.title}: {error}", hint)

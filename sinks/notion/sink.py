@@ -52,7 +52,7 @@ class NotionSink:
         return self._client.turn(priority, begun=begun)
 
     def database_of(self, entity: Entity) -> str:
-        """Return the id of the entity's database; raises EntityUnavailable when setup did not make one."""
+        """Return the id of the entity's database; raises FatalError when setup did not make one."""
         return self._source(entity).database_id
 
     def was_restored(self, entity: Entity, key: str, label: str) -> bool:

@@ -17,11 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
-from psycopg.adapt import Buffer
-from psycopg.types.datetime import TimestampLoader
-from psycopg.types.json import set_json_loads
 
-from sinks.mapping.derived import json_or_text
+from sinks.mapable.rows import load_odd_values
 from sinks.mapping.entities import ENTITIES, by_name, columns_of, field_of
 from sinks.mapping.model import Column, Entity, Kind, LeftOut, Rendered
 from sinks.mapping.parsing import Refused, parse
@@ -48,22 +45,11 @@ COLUMN_TYPES = {
 }
 
 
-class TextOutsideRange(TimestampLoader):
-    """Loads as text what Python has no date for, as the reader of rows does."""
-
-    def load(self, data: Buffer) -> Any:
-        try:
-            return super().load(data)
-        except psycopg.DataError:
-            return bytes(data).decode()
-
-
 @pytest.fixture
 def conn(mapable_dsn: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection with one column of each type that MapAble's tables have."""
     with psycopg.connect(mapable_dsn, autocommit=True) as connection:
-        connection.adapters.register_loader("timestamp", TextOutsideRange)
-        set_json_loads(json_or_text, connection)
+        load_odd_values(connection)
         connection.execute(
             "create temp table held (n serial, at timestamp(3), amount numeric(12,2), words text, extra jsonb,"
             ' sort "IncidentType", flag boolean)'

@@ -80,6 +80,17 @@ async def test_what_will_not_pass_is_not_repeated(
     assert sandbox.count() == 1
 
 
+async def test_a_text_that_no_request_can_hold_is_not_held_against_notion(
+    sandbox: Sandbox, client: NotionClient
+) -> None:
+    with pytest.raises(PoisonError) as caught:
+        await client.call("POST", "comments", body={"text": "half a kangaroo: \ud83e"})
+
+    assert "kangaroo" not in str(caught.value)
+    assert sandbox.count() == 0
+    assert not client.pacer.breaker.open
+
+
 async def test_the_last_attempt_s_failure_is_raised(sandbox: Sandbox, client: NotionClient) -> None:
     sandbox.faults.script(kind="409", times=None)
 

@@ -22,7 +22,8 @@ from psycopg.rows import dict_row
 from deploy.sandbox.requestlog import Request
 from deploy.sandbox.server import Sandbox
 from tests.system import waiting
-from tests.system.service import Service, command, environment
+from tests.system.invoked import invoke
+from tests.system.service import Service, environment
 from tests.system.waiting import Connection
 
 SETTLE_TIMEOUT_S: Final = 60.0
@@ -290,8 +291,8 @@ async def staged(dsn: str, **settings: str) -> AsyncIterator[Scene]:
         # slots belong to the whole server, and another scene may be on
         settings = {"REPLICATION_SLOT": f"scene_{secrets.token_hex(6)}", **settings}
         env = environment(dsn, sandbox.url, sandbox.token, sandbox.parent_page_id, **settings)
-        code, _, said = await command(env, "setup")
-        assert code == 0, said
+        said = await invoke(env, "setup")
+        assert said.code == 0, said.err
         async with Service(env) as service:
             scene = Scene(dsn, db, sandbox, env, service)
             await service.event("stream.started")

@@ -230,6 +230,37 @@ async def test_an_entity_that_is_switched_off_can_t_be_filled(desk: Desk) -> Non
     assert "NOTION_SYNC_RISKS" in ended.failure
 
 
+@pytest.mark.parametrize("arguments", [("backfill",), ("sweep",), ("verify", "--repair")], ids=" ".join)
+async def test_while_the_sync_is_disabled_no_verb_writes_in_its_stead(desk: Desk, arguments: tuple[str, ...]) -> None:
+    await desk.types("setup")
+    desk.sandbox.clear_requests()
+
+    ended = await desk.types(*arguments, NOTION_SYNC_ENABLED="false")
+
+    assert ended.code == 2
+    assert "the sync is disabled (NOTION_SYNC_ENABLED=false)" in ended.failure
+    assert not list(desk.sandbox.requests)
+
+
+@pytest.mark.parametrize("arguments", [("backfill", "--dry-run"), ("verify",)], ids=" ".join)
+async def test_while_the_sync_is_disabled_both_sides_can_still_be_looked_at(
+    desk: Desk, arguments: tuple[str, ...]
+) -> None:
+    await desk.types("setup")
+
+    ended = await desk.types(*arguments, NOTION_SYNC_ENABLED="false")
+
+    assert ended.code == 0, ended.err
+
+
+@pytest.mark.parametrize("verb", [("list",), ("retry",), ("drop", "--yes")], ids=" ".join)
+async def test_a_misspelt_entity_is_told_with_those_that_there_are(desk: Desk, verb: tuple[str, ...]) -> None:
+    ended = await desk.types("parked", *verb, "--entity", "incidents")
+
+    assert ended.code == 2
+    assert "'incident'" in ended.err
+
+
 async def test_status_of_an_empty_sync_is_all_zero(desk: Desk) -> None:
     shown = json.loads((await desk.types("status", "--json")).out)
 
@@ -239,6 +270,20 @@ async def test_status_of_an_empty_sync_is_all_zero(desk: Desk) -> None:
     assert {name: waiting["keys"] for name, waiting in shown["queue"].items()} == {
         "live": 0, "manual": 0, "backfill": 0,
     }
+
+
+async def test_what_people_wrote_in_notion_is_shown_as_it_stands(desk: Desk) -> None:
+    await desk.types("setup")
+    async with await psycopg.AsyncConnection.connect(desk.dsn, autocommit=True) as db:
+        await db.execute(
+            """update notion_sync.data_source set paused = '{"title": "[/] [bold] :warning: is gone"}'
+               where entity = 'risk'"""
+        )
+
+    shown = await desk.types("status")
+
+    assert shown.code == 0, shown.err
+    assert "[/] [bold] :warning: is gone" in shown.out
 
 
 async def test_where_there_is_no_slot_show_is_a_finding_and_drop_is_done(desk: Desk) -> None:

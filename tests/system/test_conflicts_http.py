@@ -14,6 +14,7 @@ from state.changes import Priority, Reason
 from tests.system.desk import ADMIN, marks, traces, watch
 from tests.system.invoked import invoke
 from tests.system.scene import Scene, staged
+from tests.system.service import Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -187,6 +188,31 @@ async def test_another_content_type_and_a_body_without_end_are_refused(scene: Sc
                                   headers={"Content-Type": "application/json"})
 
     assert (text, long) == (415, 413)
+
+
+@pytest.mark.parametrize(
+    ("off", "settings"),
+    # a disabled sync drops its slot: not the one of this file
+    [("NOTION_SYNC_ENABLED", {"REPLICATION_SLOT": "conflicts_while_off"}), ("NOTION_SYNC_RISKS", {})],
+)
+async def test_nothing_is_decided_that_nobody_would_carry_out(
+    scene: Scene, off: str, settings: dict[str, str]
+) -> None:
+    conflict_id = await opened(scene, f"off {off}")
+    before = await traces(scene)
+    env = {**scene.env, **settings, off: "false"}
+
+    typed = await invoke(env, "conflicts", "resolve", str(conflict_id), "mapable", "--version", "1")
+    async with Service(env) as beside:
+        await beside.line("/readyz")
+        other = Scene(scene.dsn, scene.db, scene.sandbox, env, beside)
+        status, answer = await resolve(other, conflict_id, choice="mapable", version=1)
+
+    assert typed.code == 2
+    assert off in typed.failure
+    assert status == 409
+    assert off in answer["reason"]
+    assert await traces(scene) == before
 
 
 async def test_of_two_decisions_at_once_one_counts(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 import psycopg
@@ -9,7 +10,7 @@ import pytest
 
 from deploy.sandbox.server import Sandbox
 from tests.system.service import Service, command, environment
-from tests.system.waiting import duplicates, pages_by_system_id, quiet, scalar, until
+from tests.system.waiting import Connection, duplicates, pages_by_system_id, quiet, scalar, until
 
 ROWS = {
     "Participants": """select count(*) from "User" where role = 'PARTICIPANT'""",
@@ -22,31 +23,64 @@ ROWS = {
 }
 
 
+LINKS = """
+select "entityType", "systemId", "notionPageId" from notion_sync."NotionSyncMapping" where "pageState" = 'live'
+"""
+
+
+TRASHED = "select count(*) from notion_sync.audit_log where action = 'page.duplicate_trashed'"
+
+
 def made(sandbox: Sandbox, pages: int) -> bool:
     return sandbox.count("POST", "/v1/pages") >= pages
 
 
-@pytest.mark.parametrize("query_lag_s", [0.0, 0.7], ids=["fresh queries", "queries lag"])
+async def links(db: Connection) -> dict[tuple[str, str], str]:
+    """Return the page of every row that has one, as the sidecar knows it."""
+    return {(row[0], row[1]): row[2] for row in await (await db.execute(LINKS.encode())).fetchall()}
+
+
+@pytest.mark.parametrize(
+    ("verb", "query_lag_s", "looked_for_s"),
+    [("run", 0.0, 1.5), ("run", 0.7, 1.5), ("run", 10.0, 0.2), ("backfill", 0.7, 1.5)],
+    ids=["fresh queries", "queries lag", "queries lag longer than is looked", "the verb"],
+)
 async def test_a_backfill_that_is_killed_again_and_again_makes_every_page_once(
-    demo_dsn: str, query_lag_s: float
+    demo_dsn: str, verb: str, query_lag_s: float, looked_for_s: float
 ) -> None:
     async with (
         Sandbox(token="ntn_test", rate_limit=0, seed=2) as sandbox,
         await psycopg.AsyncConnection.connect(demo_dsn, autocommit=True) as db,
     ):
         env = environment(
-            demo_dsn, sandbox.url, sandbox.token, sandbox.parent_page_id, NOTION_CREATE_LOOKUP_SECONDS="1.5"
+            demo_dsn, sandbox.url, sandbox.token, sandbox.parent_page_id,
+            NOTION_CREATE_LOOKUP_SECONDS=str(looked_for_s),
         )
         code, _, said = await command(env, "setup")
         assert code == 0, said
         sandbox.switches.update({"query_lag_s": query_lag_s, "latency_s": 0.02})
 
+        known: dict[tuple[str, str], str] = {}
         for created in (5, 60, 130, 250):
-            async with Service(env) as service:
+            async with Service(env, verb) as service:
                 await sandbox.wait_for(partial(made, sandbox, created), 30)
                 service.kill()
+            known |= await links(db)
+        if verb == "backfill":
+            code, _, said = await command(env, "backfill")
+            assert code == 0, said
         async with Service(env) as service:
             await service.event("stream.started")
+            await quiet(sandbox, db)
+            made_s = max(request.at_s for request in sandbox.requests if request.path == "/v1/pages")
+
+            async def found_by_queries(made_s: float = made_s) -> bool:
+                return time.monotonic() - made_s > query_lag_s
+
+            # a sweep finds the second page of a row then
+            await until(sandbox, found_by_queries, 15)
+            code, _, said = await command(env, "sweep")
+            assert code == 0, said
             await quiet(sandbox, db)
             assert await service.stop() == 0
 
@@ -54,6 +88,15 @@ async def test_a_backfill_that_is_killed_again_and_again_makes_every_page_once(
         for database, count in ROWS.items():
             assert pages_by_system_id(sandbox, database).total() == await scalar(db, count), database
         assert await scalar(db, "select count(*) from notion_sync.parked") == 0
+        at_last = await links(db)
+        assert len(known) >= 200
+        assert {key: at_last[key] for key in known} == known
+        shown = [row for database in ROWS for row in sandbox.people.rows(database, trashed=True)]
+        assert {row["id"] for row in shown if not row["in_trash"]} == set(at_last.values())
+        doubles = [row for row in shown if row["in_trash"]]
+        assert await scalar(db, TRASHED) == len(doubles)
+        assert sandbox.count("POST", "/v1/pages", 200) == len(at_last) + len(doubles)
+        assert doubles or query_lag_s < looked_for_s, "no process was killed over a page that it had not linked"
 
 
 async def test_changes_committed_while_it_is_killed_while_streaming_arrive(demo_dsn: str) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import shutil
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import psycopg
 import pytest
 
 from deploy.local.demo.data import FIRST_PARTICIPANT_ID
-from deploy.local.demo_env import parse
+from deploy.local.demo_env import settings_in
 
 ROOT = Path(__file__).resolve().parents[2]
 TELL = """
@@ -63,6 +66,30 @@ async def edit(clone: Path, name: str) -> None:
     assert await process.wait() == 0
 
 
+async def psql(clone: Path, statement: str) -> str:
+    """Do what `make psql` does with a statement, and return what it says."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "deploy.local.psql", "-c", statement, cwd=clone, env=environment(),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )
+    said = (await process.communicate())[0].decode()
+    assert process.returncode == 0, said
+    return said
+
+
+def statements(said: str) -> list[str]:
+    """Return the SQL of the `make psql` lines, as a shell hands it on."""
+    lines = (shlex.split(line) for line in said.splitlines() if "make psql SQL=" in line)
+    return [words[2].removeprefix("SQL=") for words in lines]
+
+
+def listens(url: str) -> bool:
+    """Whether something still takes connections there."""
+    parts = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((parts.hostname or "", parts.port or 0)) == 0
+
+
 async def until_named(db: psycopg.AsyncConnection[Any], name: str) -> None:
     """Return when the first participant has this name; the row's change is what is waited for, not a while."""
     await db.execute("listen renamed")
@@ -89,10 +116,10 @@ async def test_the_demo_comes_up_follows_changes_both_ways_and_stops_cleanly_twi
                     said += line
             found = re.search(r"(http://\S+)/sandbox/databases", said)
             assert found is not None
-            settings = parse((clone / ".local" / "demo.env").read_text("utf-8"))
+            settings = settings_in(clone / ".local" / "demo.env")
 
-            async with await psycopg.AsyncConnection.connect(settings["DATABASE_URL"], autocommit=True) as db:
-                await db.execute('update "User" set name = %s where id = %s', (name, FIRST_PARTICIPANT_ID))
+            update, select = statements(said)
+            assert "UPDATE 1" in await psql(clone, update.replace("Amelia Nguyen", name))
             async with asyncio.timeout(30), aiohttp.ClientSession() as session:
                 pages = f"{found[1]}/sandbox/pages?database=Participants"
                 moves = 0
@@ -106,10 +133,14 @@ async def test_the_demo_comes_up_follows_changes_both_ways_and_stops_cleanly_twi
                 await psycopg.AsyncConnection.connect(settings["DATABASE_URL"], autocommit=True) as db,
             ):
                 await until_named(db, f"{name}-Tran")
+            assert f"{name}-Tran" in await psql(clone, select)
 
+            places = [settings["DATABASE_URL"], found[1], f"http://127.0.0.1:{settings['HTTP_PORT']}"]
+            assert [listens(place) for place in places] == [True] * 3
             process.send_signal(signal.SIGINT)
             async with asyncio.timeout(30):
                 assert await process.wait() == 0
+            assert [listens(place) for place in places] == [False] * 3, "something runs on"
             assert "no webhook" not in said
             assert not (clone / ".local" / "demo.env").exists()
     finally:

@@ -188,6 +188,24 @@ async def test_an_edit_that_mapable_does_not_take_comes_back_and_changes_no_row(
     assert lines[-2:] == ["edit.refused", "edit.put_back"]
 
 
+@pytest.mark.parametrize("typed", ["p2", None], ids=["another row's", "cleared"])
+async def test_a_page_whose_system_id_a_person_changes_stays_the_row_s(scene: Scene, typed: str | None) -> None:
+    await scene.run(COOL_DOWN)
+    page, other = scene.page_id("Participants", "p"), scene.page_id("Participants", "p2")
+    before = scene.sandbox.people.row(other)["properties"]
+    name = f"Renamed with {typed}"
+
+    scene.sandbox.people.edit(page, {"System ID": typed, "Name": name})
+
+    await scene.until_true("""select name = %(name)s from "User" where id = 'p'""", name=name)
+    await scene.until(lambda: scene.sandbox.people.row(page)["properties"]["System ID"] == "p")
+    await scene.settled()
+    assert scene.sandbox.people.row(other)["properties"] == before
+    assert await scene.value("""select name from "User" where id = 'p2'""") == "Sam Ho"
+    assert len(scene.sandbox.people.rows("Participants")) == 2
+    assert await scene.value("select count(*) from notion_sync.stray_page") == 0
+
+
 async def test_a_cleared_name_shows_the_email_again(scene: Scene) -> None:
     await scene.run("""update "User" set name = 'Pat' where id = 'p'""")
     await scene.until(lambda: scene.shows("Participants", "p", Name="Pat"))

@@ -184,7 +184,9 @@ async def test_parked_work_is_listed_explained_and_tried_again(scene: Scene) -> 
         "participant", "odd", "notion_validation_error", 1
     )
     assert "odd" in shown.out
-    assert found["next"].startswith("Nothing until a person acts: it is parked (notion_validation_error: ")
+    assert found["next"].startswith("It is parked (notion_validation_error: ")
+    assert "tried again when either side changes, when its database is mended, and after a day" in found["next"]
+    assert "`mapable-cdc parked retry odd`" in found["next"]
     assert refused.code == 2
     assert "--yes" in refused.failure
     assert (retried.code, retried.out) == (0, "1 will be tried again.\n")

@@ -19,7 +19,8 @@ from psycopg.conninfo import conninfo_to_dict
 from deploy.local.binaries import find
 from deploy.local.commands import environment, output_of
 from deploy.local.server import PostgresServer
-from deploy.sql.role import insertable, readable, writable
+from deploy.sql.role import readable
+from sinks.mapable.columns import insertable, writable
 from sinks.mapping.entities import CREATABLE, ENTITIES
 from tests.system.conftest import copied
 from tests.system.scene import Scene, staged

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 FLAGGED = "select exists (select from notion_sync.stray_page where page_id = %(page)s and kind = %(kind)s)"
 AUDITED = "select count(*) = 1 from notion_sync.audit_log where page_id = %(page)s and action = %(action)s"
 FOUND = "mapable_cdc_pages_found_total"
+READ = "mapable_cdc_pages_looked_at_total"
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +73,10 @@ async def test_our_own_writes_are_no_edits(watched: Scene) -> None:
 
     await looked(watched)
 
+    await watched.until_metric(READ, 1, entity="risk", occasion="poll")
     _, metrics = await watched.get("/metrics")
-    assert f'{FOUND}{{entity="risk",occasion="poll",what="unknown"}} 0.0' in metrics
+    for what in ("unknown", "differing"):
+        assert f'{FOUND}{{entity="risk",occasion="poll",what="{what}"}} 0.0' in metrics
 
 
 async def test_an_edit_is_found_without_having_been_told(watched: Scene) -> None:

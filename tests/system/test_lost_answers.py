@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
+from sinks.notion.client import READ_ATTEMPTS
 from tests.system.scene import Scene, staged
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -91,6 +92,22 @@ async def test_what_a_create_sent_is_in_the_audit_log(scene: Scene) -> None:
     await scene.settled()
 
     assert await sent(scene, "create") >= {"title", "category", "riskLevel", "systemId"}
+
+
+async def test_a_search_that_fails_says_nothing_about_whether_the_page_was_made(scene: Scene) -> None:
+    scene.sandbox.clear_requests()
+    answer_is_lost(scene, "POST", '"unfound"')
+    # for longer than is looked: the search gives up, the next one fails as well, and only then one is answered
+    fault = scene.sandbox.faults.script(
+        kind="409", method="POST", path_pattern=".*/query", body_contains='"unfound"', times=READ_ATTEMPTS + 1
+    )
+
+    await risk(scene, "unfound")
+
+    assert fault.applied == READ_ATTEMPTS + 1
+    assert sum("unfound" in str(request.body) for request in scene.sandbox.requests if request.path == "/v1/pages") == 1
+    assert len(scene.sandbox.people.rows("Risks", {"System ID": "unfound"}, trashed=True)) == 1
+    assert await scene.audited("unfound") == {"page.adopted"}
 
 
 async def test_what_a_create_left_there_is_no_edit_though_the_row_has_moved_on(scene: Scene) -> None:

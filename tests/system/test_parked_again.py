@@ -63,6 +63,32 @@ async def test_one_bad_record_holds_up_no_other(scene: Scene) -> None:
     assert await scene.value(PARKED, id="bad one", wanted=1)
 
 
+@pytest.mark.parametrize(
+    ("limit", "none", "reason"),
+    [({"out_of_blocks": True}, {"out_of_blocks": False}, "notion_block_limit"),
+     ({"row_limit": 0}, {"row_limit": 250_000}, "notion_row_limit_exceeded")],
+    ids=["blocks", "rows"],
+)  # fmt: skip
+async def test_a_limit_on_new_pages_sets_those_aside_and_holds_up_no_page_there_is(
+    scene: Scene, limit: dict[str, object], none: dict[str, object], reason: str
+) -> None:
+    await scene.run(RISK, id=f"stands {reason}", title="good")
+    await scene.until(lambda: scene.page("Risks", f"stands {reason}") is not None)
+    scene.sandbox.switches.update(limit)
+
+    await scene.run(RISK, id=f"new {reason}", title="good")
+    await scene.until_true(PARKED, id=f"new {reason}", wanted=1)
+    await scene.run("""update "Risk" set title = 'better' where id = %(id)s""", id=f"stands {reason}")
+    await scene.until(lambda: scene.shows("Risks", f"stands {reason}", Title="better"))
+    _, told = await scene.get("/readyz")
+    scene.sandbox.switches.update(none)
+    await invoke(scene.env, "parked", "retry", f"new {reason}")
+
+    await arrives(scene, f"new {reason}")
+    assert "degraded" not in told
+    assert "paused" not in told
+
+
 async def test_a_change_of_the_row_has_it_tried_again(scene: Scene) -> None:
     await parked(scene, "row")
 

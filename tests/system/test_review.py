@@ -151,3 +151,23 @@ async def test_a_decision_that_the_database_refuses_leaves_it_open(scene: Scene)
     assert scene.shows("NDIS Plans", "one", Plan_Number="Notion's")
     told = "select detail from notion_sync.audit_log where system_id = 'one' and action = 'conflict.undone'"
     assert "Another record in MapAble has this value already." in (await scene.value(told))["reason"]
+
+
+async def test_what_both_sides_changed_while_the_program_was_down_waits_for_a_person(scene: Scene) -> None:
+    await scene.run(RISK, id="down")
+    await scene.settled()
+    page = scene.page_id("Risks", "down")
+
+    async with scene.down(NOTION_POLL_SECONDS="0.2"):
+        scene.sandbox.people.edit(page, {"Title": "Notion's", "Category": "Notion's"})
+        await scene.run("""update "Risk" set title = 'MapAble''s', "riskLevel" = 'HIGH' where id = 'down'""")
+    await scene.until_true(STATE.replace('"conflictState"', "\"conflictState\" = 'pending'"), id="down")
+    await scene.settled()
+
+    found = await conflict(scene, "down")
+    assert found["status"] == "open"
+    assert (found["base"], found["mapable"], found["notion"]) == ("Old", "MapAble's", "Notion's")
+    assert await sides(scene, "down") == ("MapAble's", "Notion's")
+    # the fields that one side changed are merged, as ever
+    assert scene.shows("Risks", "down", Category="Notion's", Risk_Level="HIGH")
+    assert await scene.value("""select category from "Risk" where id = 'down'""") == "Notion's"

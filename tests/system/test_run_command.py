@@ -177,6 +177,16 @@ async def test_a_sync_that_is_switched_off_keeps_no_slot(site: Site) -> None:
         assert await off.stop() == 0
 
 
+async def test_a_sync_that_is_switched_off_needs_no_key(site: Site) -> None:
+    site.sandbox.clear_requests()
+
+    async with site.service(NOTION_SYNC_ENABLED="false", NOTION_API_KEY="") as off:
+        assert await ready(off) == (200, {"role": "disabled", "enabled": False})
+        assert await off.stop() == 0
+
+    assert site.sandbox.count() == 0
+
+
 async def test_a_removed_property_is_left_out_until_setup_made_it_again(site: Site) -> None:
     async with site.service() as service:
         await service.event("stream.started")
@@ -205,6 +215,20 @@ async def test_properties_that_setup_made_again_are_used_without_a_restart(site:
         # what is marked before the service heard of the new ids is refused by Notion, and must not be set aside for it
         await site.sandbox.wait_for(lambda: None not in site.emails(), 40)
         assert not any(event["event"] == "work.parked" for event in service.events)
+        assert await service.stop() == 0
+
+
+async def test_what_fails_at_once_each_time_is_tried_ever_more_seldom(site: Site) -> None:
+    async with site.service() as service:
+        await service.event("stream.started")
+        await site.db.execute("alter table notion_sync.work rename to away")
+
+        await service.event("active.interrupted", times=5)
+        waits = [event["again_in_s"] for event in service.events if event["event"] == "active.interrupted"]
+        await site.db.execute("alter table notion_sync.away rename to work")
+        await service.event("stream.started", times=2)
+
+        assert waits[-1] >= 8 * waits[0]
         assert await service.stop() == 0
 
 

@@ -167,6 +167,19 @@ async def test_a_slot_of_somebody_else_is_left_alone(plant: Plant) -> None:
     assert await plant.slot_fact("plugin") == "pgoutput"
 
 
+async def test_a_slot_of_somebody_else_is_not_dropped(plant: Plant) -> None:
+    await plant.value("select pg_create_logical_replication_slot(%(slot)s, 'test_decoding')")
+
+    dropped = await plant.types("slot", "drop")
+    async with plant.service(NOTION_SYNC_ENABLED="false") as off:
+        await off.line("belongs to somebody else")
+        assert await off.ended() == 3
+
+    assert dropped.code == 3
+    assert "belongs to somebody else" in dropped.failure
+    assert await plant.slot_fact("plugin") == "test_decoding"
+
+
 async def test_a_slot_that_is_read_by_somebody_else_is_waited_for(plant: Plant) -> None:
     async with plant.ran():
         pass

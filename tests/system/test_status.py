@@ -137,8 +137,10 @@ async def test_a_paused_entity_is_told_with_its_reason(scene: Scene) -> None:
     await scene.service.event("entity.paused")
 
     told = await status(scene)
+    _, metrics = await scene.get("/metrics")
 
     (paused,) = told["paused"]
+    assert 'mapable_cdc_paused{entity="risk"} 1.0' in metrics
     assert (paused["entity"], paused["field"]) == ("risk", None)
     assert "Risk can't be read as mapped" in paused["reason"]
     await scene.run("""alter table "Risk" rename kind to category""")

@@ -21,6 +21,17 @@ INSERT: Final = """
 insert into "Risk" (id, title, description, "riskLevel", category, "identifiedBy", "updatedAt")
 select id, 'Old', '', 'LOW', 'Old', '', '2026-01-01' from unnest(%(ids)s::text[]) as id
 """
+PAYMENTS: Final = """
+with payer as (
+    insert into "User" (id, name, email, role, "updatedAt") values ('payer', 'P', 'p@example.org', 'PARTICIPANT', now())
+), plan as (
+    insert into "NDISPlan" (id, "participantId", "planNumber", status, "startDate", "endDate", "totalBudget",
+        "remainingBudget", "updatedAt")
+    values ('plan', 'payer', 'PLAN', 'ACTIVE', '2026-01-01', '2026-12-31', 1000, 400, now())
+)
+insert into "PaymentTransaction" (id, "planId", "participantId", "providerId", "serviceCode", amount, "createdAt")
+select id, 'plan', 'payer', 'payer', '01', 10, '2026-01-01' from unnest(%(ids)s::text[]) as id
+"""
 DECIDED: Final = """
 select properties[1], detail->>'winner', detail->>'rule' from notion_sync.audit_log
 where system_id = %(id)s and action = 'conflict.decided' order by 1
@@ -37,7 +48,9 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     """A service that webhooks tell of every single edit, and that does not look for any."""
     with copied(postgres_server, mapable_template) as dsn:
-        async with staged(dsn, NOTION_CONFLICT_STRATEGY=request.param) as scene:
+        async with staged(
+            dsn, NOTION_CONFLICT_STRATEGY=request.param, NOTION_SHARED_FIELDS="payment.status,payment.serviceCode"
+        ) as scene:
             scene.sandbox.switches.update({"webhook_aggregation_s": 0})
             await subscribe(scene)
             await scene.unpaced()
@@ -88,6 +101,29 @@ async def test_within_a_minute_the_webhooks_time_decides_to_the_instant(scene: S
     by = strategy(scene)
     assert await decided(scene, "ours last") == [("title", "mapable", f"{by}: MapAble is newer")]
     assert await decided(scene, "theirs last") == [("title", "notion", f"{by}: Notion is newer")]
+
+
+async def test_a_payment_which_keeps_no_time_of_its_change_is_decided_by_it_all_the_same(scene: Scene) -> None:
+    ids = ["paid first", "paid last"]
+    await scene.run(PAYMENTS, ids=ids)
+    await scene.settled()
+    pages = {system_id: scene.page_id("Payment Transactions", system_id) for system_id in ids}
+    paid = """update "PaymentTransaction" set status = 'COMPLETED' where id = %(id)s"""
+
+    async with scene.held(*(("payment", system_id) for system_id in ids)):
+        scene.sandbox.people.edit(pages["paid last"], {"Status": "FAILED"})
+        await scene.run(paid, id="paid last")
+        await scene.run(paid, id="paid first")
+        scene.sandbox.switches.update({"clock_offset_s": MILLISECOND})
+        scene.sandbox.people.edit(pages["paid first"], {"Status": "FAILED"})
+        scene.sandbox.switches.update({"clock_offset_s": 0.0})
+
+    rows = {row["id"]: row["status"] for row in await scene.rows('select id, status from "PaymentTransaction"')}
+    assert rows == {"paid first": "FAILED", "paid last": "COMPLETED"}
+    assert all(scene.shows("Payment Transactions", system_id, Status=rows[system_id]) for system_id in ids)
+    by = strategy(scene)
+    assert await decided(scene, "paid first") == [("status", "notion", f"{by}: Notion is newer")]
+    assert await decided(scene, "paid last") == [("status", "mapable", f"{by}: MapAble is newer")]
 
 
 async def test_each_field_has_its_own_times_only_where_fields_are_decided_by_them(scene: Scene) -> None:

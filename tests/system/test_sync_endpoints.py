@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import quote
 
 import pytest
@@ -164,6 +166,51 @@ async def test_no_call_made_of_noise_is_ever_a_5xx(scene: Scene) -> None:
     assert await traces(scene) == before
 
 
+async def test_no_order_made_of_noise_is_ever_a_5xx_and_what_is_refused_changes_nothing(scene: Scene) -> None:
+    rng = random.Random(20260303)
+    before, answered = await traces(scene), Counter[int]()
+
+    for path, arguments in orders(rng):
+        status, body, _ = await scene.call("POST", path, token=ADMIN, **arguments)
+
+        answered[status] += 1
+        after = await traces(scene)
+        if status in (200, 202):
+            assert set(body.values()) <= {0, 1, 2, 3}, path
+        else:
+            assert status in (400, 404, 405, 409, 413, 415), (status, path)
+            assert body["reason"], path
+            assert after == before, (status, path, arguments)
+        before = after
+
+    # noise of which all is refused, or by one rule only, would show little
+    assert {200, 202, 400, 404, 409, 415} <= set(answered), answered
+
+
+def orders(rng: random.Random) -> Iterator[tuple[str, dict[str, object]]]:
+    """Give paths below which an operator may order something, with bodies: half right, or not at all."""
+    entities = [*["participant"] * 6, "participants", "risk", "payment", "User", "", "é", "%00", "..", "lookup"]
+    ids = [*["ana"] * 6, "nobody", "", "%00", "%0A", "%ED%A0%80", "x" * 201, "a'--", "é", "🦘", "ana&id=ana", "*"]
+    numbers = ["1", "0", "9" * 18, "9" * 19, "-1", "x"]
+    deciding = ["parked/drop", "parked/retry", "deletes/approve", "deletes/reject"]
+    values: list[object] = [
+        None, True, False, 0, -1, 2**63, 1e308, "", "ana", "risk", "\x00", "\ud800", [], ["ana"], ["\x00"], [5], {},
+    ]  # fmt: skip
+    names = ["ids", "entity", "all", "choice", "version", "value", "more"]
+    for _ in range(400):
+        body = {name: rng.choice(values) for name in rng.sample(names, rng.randint(0, 3))}
+        raw = json.dumps(body).encode() if rng.random() < 0.8 else rng.randbytes(rng.randint(0, 40))
+        kind = rng.choice(["application/json", "application/json", "text/plain", "nonsense"])
+        arguments: dict[str, object] = {"data": raw, "headers": {"Content-Type": kind}}
+        match rng.randint(0, 2):
+            case 0:
+                yield f"{SYNC}/{rng.choice(entities)}?id={rng.choice(ids)}", arguments
+            case 1:
+                yield f"/api/notion/{rng.choice(deciding)}", arguments
+            case _:
+                yield f"/api/notion/conflicts/{rng.choice(numbers)}/resolve", arguments
+
+
 async def test_the_token_is_nowhere_in_the_log(scene: Scene) -> None:
     assert not any(ADMIN in line for line in scene.service.lines)
 
@@ -223,6 +270,19 @@ async def test_while_the_sync_is_disabled_status_says_so_and_nothing_is_marked(
                 assert refused[0] == 409
                 assert "NOTION_SYNC_ENABLED" in refused[1]["reason"]
                 assert await disabled.stop() == 0
+
+
+async def test_an_entity_that_is_switched_off_is_a_conflict_as_one_and_as_all(scene: Scene) -> None:
+    env = {**scene.env, "NOTION_SYNC_PARTICIPANTS": "false"}
+    async with Service(env) as standby:
+        await standby.line("/readyz")
+        other = Scene(scene.dsn, scene.db, scene.sandbox, env, standby)
+
+        one = await other.call("POST", f"{SYNC}/participant?id=ana", token=ADMIN)
+        every = await other.call("POST", f"{SYNC}/participants", token=ADMIN)
+
+        assert (one[0], every[0]) == (409, 409)
+        assert "NOTION_SYNC_PARTICIPANTS" in every[1]["reason"]
 
 
 async def test_the_command_line_asks_the_same(scene: Scene) -> None:

@@ -152,8 +152,10 @@ async def test_a_process_that_is_paused_past_its_lock_writes_nothing_when_it_wak
         sent = relay.writes
         old.process.send_signal(signal.SIGCONT)
         await until_standby(plant, old)
+        _, told = await ready(old)
 
         await everything_arrives(plant, newcomers=30)
+        assert told == {"role": "standby"}
         assert old_one != new_one
         assert await plant.value(BY, who=old_one, after=0)
         assert await plant.value(BY, who=old_one, after=took) is None

@@ -138,6 +138,14 @@ async def test_after_a_reset_every_event_is_refused(scene: Scene) -> None:
     assert (await webhook(scene, "reset")).out == "There was none.\n"
 
 
+async def test_a_reset_says_that_a_secret_in_the_settings_still_applies(scene: Scene) -> None:
+    ended = await webhook(scene, "reset", NOTION_WEBHOOK_SECRET=SECRET)
+
+    assert ended.code == 0
+    assert "NOTION_WEBHOOK_SECRET still applies" in ended.out
+    assert SECRET not in ended.out
+
+
 async def test_while_the_database_is_down_events_are_asked_to_come_again(private_postgres: PrivateServer) -> None:
     private_postgres.create_database("mapable", None)
     dsn = private_postgres.dsn("mapable")

@@ -139,6 +139,20 @@ async def test_what_another_record_has_fails_its_field_only_and_is_explained(sce
     assert "Plan Number shows “PLAN-1” again." in text
 
 
+async def test_another_participant_s_plan_that_is_put_on_a_page_goes_back_to_whose_it_is(scene: Scene) -> None:
+    people = scene.sandbox.people
+    mine, other = scene.page_id("Participants", "p"), scene.page_id("Participants", "p2")
+    plans = [scene.page_id("NDIS Plans", "n"), scene.page_id("NDIS Plans", "n2")]
+
+    people.edit(other, {"NDIS Plan": plans})
+
+    assert people.row(plans[0])["properties"]["Participant"] == [mine, other]
+    await scene.until(lambda: people.row(plans[0])["properties"]["Participant"] == [mine])
+    await told(scene)
+    assert people.row(other)["properties"]["NDIS Plan"] == [plans[1]]
+    assert await scene.audited("n2") & {"edit.refused"} == set()
+
+
 async def test_the_time_of_the_change_is_set_where_the_table_has_one(scene: Scene) -> None:
     risk_page, payment_page = await risk(scene, "timed"), scene.page_id("Payment Transactions", "t")
 

@@ -153,13 +153,26 @@ async def test_a_sidecar_that_was_copied_from_another_database_is_told(ward: War
     await ward.run(
         "insert into notion_sync.setting (name, value)"
         " select 'cluster', jsonb_build_object('database', current_database(), 'system identifier',"
-        " system_identifier::text) from pg_control_system()"
+        " system_identifier::text, 'timeline', timeline_id::text) from pg_control_system(), pg_control_checkpoint()"
     )
     assert await ward.found() == {}
 
     await ward.run("update notion_sync.setting set value = value || '{\"database\": \"prod\"}' where name = 'cluster'")
 
     assert set(await ward.found()) == {"sidecar.copied"}
+
+
+async def test_a_standby_that_was_promoted_is_told_with_the_way_on(ward: Ward) -> None:
+    await ward.run(
+        "insert into notion_sync.setting (name, value)"
+        " select 'cluster', jsonb_build_object('database', current_database(), 'system identifier',"
+        " system_identifier::text, 'timeline', '77') from pg_control_system()"
+    )
+
+    (found,) = (await ward.found()).values()
+
+    assert "(timeline changed), so nothing is sent" in found.what
+    assert "mapable-cdc adopt --failover" in found.fix
 
 
 async def test_a_sidecar_of_an_older_version_is_not_read(ward: Ward) -> None:

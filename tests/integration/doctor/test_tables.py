@@ -174,6 +174,7 @@ async def test_only_columns_that_people_may_edit_have_to_be_writable(bare: Ward)
     assert not any('"Worker"' in line for line in updates)
     inserts = [line for line in looked if line.startswith("grant insert")]
     assert len(inserts) == 2
+    assert all('"participantId"' in line for line in inserts)
     assert not any('"passwordHash"' in line or '"clinicalNotes"' in line for line in looked)
 
 

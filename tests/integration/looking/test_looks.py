@@ -224,6 +224,32 @@ async def test_a_page_that_was_moved_to_another_database_is_marked_there(stage: 
     assert await stage.look(by_name("complaint")) == {risk("r1")}
 
 
+@pytest.mark.parametrize("changed", ["taken away", "added"])
+async def test_an_edit_of_one_side_of_a_relation_marks_the_record_on_the_other(stage: Stage, changed: str) -> None:
+    first, second = await stage.participant("p"), await stage.participant("p2")
+    plan = by_name("ndisplan")
+    page = await stage.link("n", plan, planNumber="PLAN-1", participant=[first])
+    await stage.link("n2", plan, planNumber="PLAN-2", participant=[second])
+    participants = by_name("participant")
+    assert await stage.look(participants) == set()
+
+    if changed == "taken away":
+        stage.sandbox.people.edit(first, {"NDIS Plan": []})
+    else:
+        kept = stage.sandbox.people.row(second)["properties"]["NDIS Plan"]
+        stage.sandbox.people.edit(second, {"NDIS Plan": [*kept, page]})
+
+    assert await stage.look(participants) == {Key("ndisplan", "n")}
+    refused = {"participant": {
+        "value": stage.sandbox.people.row(page)["properties"]["Participant"], "since": "2026-03-05", "reason": "No.",
+    }}
+    await stage.run(
+        'update "NotionSyncMapping" set refused = %(refused)s where "systemId" = \'n\'', refused=Jsonb(refused)
+    )
+    # known to stand there: nothing to look at again
+    assert await stage.look(participants) == set()
+
+
 async def test_a_page_that_nobody_linked_is_marked_until_it_was_judged_and_again_when_it_changes(stage: Stage) -> None:
     page = stage.sandbox.people.create("Risks", {"Title": "Mine"})
     key = Key(strays.KIND, page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 from typing import Any
 
@@ -135,6 +136,32 @@ async def test_a_value_that_another_record_has_is_said_to_be(stage: Stage) -> No
     ]
     assert await links.load(stage.conn, "Complaint", []) == {}
     assert len(await stage.audited("row.created")) == 1
+
+
+async def test_a_text_too_long_for_the_index_that_keeps_it_unique_is_said_to_be(stage: Stage) -> None:
+    # hardly compressible, as an index would have it
+    long = "".join(secrets.token_hex(32) for _ in range(150))
+    page = create(stage, "Complaints", COMPLAINT | {"Complaint Number": long})
+
+    assert await stage.judge(page, "complaint") == set()
+
+    why = "One of these values is longer than MapAble's database takes."
+    assert stage.told == [(page, f"MapAble has no record of this page yet. {why}")]
+
+
+async def test_what_a_trigger_of_mapables_refuses_is_said_and_not_tried_again(stage: Stage) -> None:
+    await stage.run("""
+        create function refuse() returns trigger language plpgsql as
+        $$ begin raise exception 'not %', new.description; end $$""")
+    await stage.run(
+        'create trigger refuses before insert on public."Complaint" for each row execute function refuse()'
+    )
+    page = create(stage, "Complaints", COMPLAINT)
+
+    assert await stage.judge(page, "complaint") == set()
+
+    why = "MapAble's database refuses these values."
+    assert stage.told == [(page, f"MapAble has no record of this page yet. {why}")]
 
 
 async def test_nothing_is_said_while_a_person_may_still_be_typing(stage: Stage) -> None:

@@ -91,6 +91,23 @@ async def test_a_text_too_long_for_the_index_that_keeps_it_unique_fails_its_colu
     assert (after["planNumber"], after["status"]) == (seen["planNumber"], "SUSPENDED")
 
 
+async def test_what_a_trigger_of_mapables_refuses_fails_its_column_and_not_the_row_and_is_not_quoted(
+    db: Connection,
+) -> None:
+    seen = await plan(db)
+    await db.execute(
+        """create function refuse() returns trigger language plpgsql as $$
+        begin if new.status = 'SUSPENDED' then raise exception 'not %', new.status; end if; return new; end $$"""
+    )
+    await db.execute('create trigger refuses before update on "NDISPlan" for each row execute function refuse()')
+
+    written = await write(db, seen, {"status": "SUSPENDED", "startDate": datetime(2026, 1, 2)})  # noqa: DTZ001
+
+    assert written.done == ("startDate",)
+    assert written.refused == {"status": "MapAble's database refuses this value."}
+    assert (await plan(db))["status"] == seen["status"]
+
+
 async def test_a_row_that_is_gone_is_said_to_be(db: Connection) -> None:
     seen = await plan(db)
 

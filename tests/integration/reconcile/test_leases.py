@@ -20,7 +20,7 @@ from sinks.mapping.entities import ENTITIES, by_name
 from sinks.notion.client import NotionClient
 from sinks.notion.pacing import Pacer
 from sinks.notion.schemas import Schemas
-from state import conflicts, links, work
+from state import conflicts, links, parking, work
 from state.changes import Key, Priority, Reason
 from state.errors import PoisonError
 from state.links import PageState
@@ -110,7 +110,7 @@ async def test_who_was_overtaken_leaves_the_key_to_the_other_and_goes_on(
 
     await gives_up(returning(stage), claim)
 
-    assert await stage.queue.parked() == ()
+    assert await parking.named(stage.conn) == ()
     row = await (await stage.conn.execute("select fence from work")).fetchone()
     assert row is not None
     assert row[0] > claim.fence

@@ -1,8 +1,9 @@
-"""A wire to the server that can be cut: a TCP relay of our own."""
+"""A wire to the server that can be cut, and that can spoil what the server says: a TCP relay of our own."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +18,8 @@ class Cable:
         self._writers: list[asyncio.StreamWriter] = []
         self._relays: list[asyncio.Task[None]] = []
         self.dsn = ""
+        self.spoil: Callable[[bytes], bytes] = bytes
+        """What becomes of each piece that the server says."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._plug, "127.0.0.1", 0)
@@ -47,12 +50,14 @@ class Cable:
         far_reader, far_writer = await asyncio.open_connection(str(given["host"]), int(given["port"] or 0))
         self._writers += [writer, far_writer]
         self._relays += [
-            asyncio.create_task(_relay(reader, far_writer), name="relay up"),
-            asyncio.create_task(_relay(far_reader, writer), name="relay down"),
+            asyncio.create_task(_relay(reader, far_writer, bytes), name="relay up"),
+            asyncio.create_task(_relay(far_reader, writer, lambda chunk: self.spoil(chunk)), name="relay down"),
         ]
 
 
-async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _relay(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, spoil: Callable[[bytes], bytes]
+) -> None:
     while chunk := await reader.read(65536):
-        writer.write(chunk)
+        writer.write(spoil(chunk))
         await writer.drain()

@@ -174,5 +174,7 @@ async def test_a_token_that_notion_refuses_ends_setup_at_once(stage: Stage) -> N
 async def test_a_workspace_without_free_blocks_is_said_so(stage: Stage) -> None:
     stage.sandbox.switches.update({"out_of_blocks": True})
 
-    with pytest.raises(SinkUnavailable, match="free blocks"):
+    with pytest.raises(FatalError, match="free blocks") as refused:
         await stage.setup()
+
+    assert "plan" in refused.value.hint

@@ -9,28 +9,25 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from pydantic import SecretStr
 
-from cdc.web import deletes, parked
+from cdc.web.application import application
+from cdc.web.auth import Guard
+from cdc.web.set_aside import SetAside
 from state import deletions
 from state.changes import PageId
 from state.database import Pool
 from state.deletions import Deletion, Verdict
 
 Client = TestClient[web.Request, web.Application]
+TOKEN: Final = "operator-of-this-test"
 AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 async def client(pool: Pool) -> AsyncIterator[Client]:
-    app = web.Application()
-    app[deletes.POOL], app[parked.POOL] = pool, pool
-    app.router.add_get("/deletes", deletes.listed)
-    app.router.add_post("/deletes/approve", deletes.approve)
-    app.router.add_post("/deletes/reject", deletes.reject)
-    app.router.add_get("/parked", parked.listed)
-    app.router.add_post("/parked/retry", parked.retry)
-    app.router.add_post("/parked/drop", parked.drop)
-    async with TestClient(TestServer(app)) as client:
+    app = application(SetAside(pool, Guard(SecretStr(TOKEN), orders_per_minute=1)).routes())
+    async with TestClient(TestServer(app), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
         yield client
 
 
@@ -63,7 +60,7 @@ async def test_what_is_held_is_listed(client: Client, pool: Pool) -> None:
     await hold(pool, "participant", "p1")
     await hold(pool, "careplan", "c1", parent="p1")
 
-    answer = await client.get("/deletes", params={"entity": "careplan"})
+    answer = await client.get("/api/notion/deletes", params={"entity": "careplan"})
 
     assert answer.status == 200
     assert await answer.json() == {
@@ -83,7 +80,7 @@ async def test_approving_a_participant_approves_what_went_along_and_marks_it(cli
     await hold(pool, "careplan", "c1", parent="p1")
     await hold(pool, "participant", "p2")
 
-    answer = await client.post("/deletes/approve", json={"ids": ["p1"], "entity": "participant"})
+    answer = await client.post("/api/notion/deletes/approve", json={"ids": ["p1"], "entity": "participant"})
 
     assert await answer.json() == {"approved": 2}
     assert await all_of(pool, "select system_id from work order by 1") == ["c1", "p1"]
@@ -91,13 +88,13 @@ async def test_approving_a_participant_approves_what_went_along_and_marks_it(cli
     assert sorted(await all_of(pool, "select action, system_id, actor from audit_log")) == [
         ("delete.approved", "c1", "operator"), ("delete.approved", "p1", "operator"),
     ]
-    assert await (await client.post("/deletes/approve", json={"ids": ["p1"]})).json() == {"approved": 0}
+    assert await (await client.post("/api/notion/deletes/approve", json={"ids": ["p1"]})).json() == {"approved": 0}
 
 
 async def test_rejecting_keeps_the_page_and_leaves_it_to_itself(client: Client, pool: Pool) -> None:
     await hold(pool, "participant", "p1")
 
-    answer = await client.post("/deletes/reject", json={"all": True})
+    answer = await client.post("/api/notion/deletes/reject", json={"all": True})
 
     assert await answer.json() == {"rejected": 1}
     assert await all_of(pool, """select "pageState", "unlinkedBecause" from "NotionSyncMapping" """) == [
@@ -110,9 +107,9 @@ async def test_parked_work_is_listed_tried_again_and_dropped(client: Client, poo
     await park(pool, "participant", "p1")
     await park(pool, "careplan", "c1")
 
-    (first, _) = (await (await client.get("/parked")).json())["parked"]
-    retried = await client.post("/parked/retry", json={"ids": ["p1"]})
-    dropped = await client.post("/parked/drop", json={"entity": "careplan"})
+    (first, _) = (await (await client.get("/api/notion/parked")).json())["parked"]
+    retried = await client.post("/api/notion/parked/retry", json={"ids": ["p1"]})
+    dropped = await client.post("/api/notion/parked/drop", json={"entity": "careplan"})
 
     assert (first["entity"], first["systemId"], first["reason"], first["attempts"]) == ("participant", "p1", "odd", 3)
     assert (await retried.json(), await dropped.json()) == ({"retried": 1}, {"dropped": 1})
@@ -132,19 +129,19 @@ UNCLEAR: Final = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("path", ["/deletes/approve", "/deletes/reject", "/parked/retry", "/parked/drop"])
+@pytest.mark.parametrize("path", ["deletes/approve", "deletes/reject", "parked/retry", "parked/drop"])
 async def test_a_body_that_is_not_clear_changes_nothing(client: Client, pool: Pool, path: str) -> None:
     await hold(pool, "participant", "p1")
     await park(pool, "participant", "p1")
 
-    statuses = {body: (await client.post(path, data=body)).status for body in UNCLEAR}
+    statuses = {body: (await client.post(f"/api/notion/{path}", data=body)).status for body in UNCLEAR}
 
     assert statuses == dict.fromkeys(UNCLEAR, 400)
     assert await all_of(pool, "select state from deletion") == ["held"]
     assert await all_of(pool, "select count(*) from parked") == [1]
 
 
-@pytest.mark.parametrize("path", ["/deletes", "/parked"])
+@pytest.mark.parametrize("path", ["/api/notion/deletes", "/api/notion/parked"])
 async def test_a_wrong_query_is_refused(client: Client, path: str) -> None:
     queries = ("entity=nothing", "limit=0", "limit=-1", "limit=1001", "limit=x", "limit=²", "limit=" + "9" * 5000)
 

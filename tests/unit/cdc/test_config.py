@@ -49,6 +49,13 @@ def test_what_is_missing_is_named_with_what_to_write() -> None:
     assert "NOTION_API_KEY is missing: write the connection's token" in said
 
 
+def test_a_sync_that_is_switched_off_needs_no_key() -> None:
+    environ = {"DATABASE_URL": NEEDED["DATABASE_URL"], "NOTION_SYNC_ENABLED": "Off"}
+
+    assert load(environ, None).notion_sync_enabled is False
+    assert "NOTION_API_KEY is missing" in refused({**environ, "NOTION_SYNC_ENABLED": "on"})
+
+
 def test_every_mistake_is_named_at_once() -> None:
     said = refused({"HTTP_PORT": "eighty", "TIME_ZONE": "Sydney", "NOTION_SYNC_RISKS": "perhaps", "DATABASE_URL": "db"})
 
@@ -154,6 +161,23 @@ def test_switches_and_directions_are_per_database() -> None:
     assert len(settings.entities) == len(ENTITIES) - 1
     assert settings.direction_of(by_name("payment")) == "to_notion"
     assert settings.direction_of(by_name("incident")) == "both"
+
+
+@pytest.mark.parametrize(
+    ("name", "entity"),
+    [
+        ("PARTICIPANTS", "participant"), ("NDIS_PLANS", "ndisplan"), ("CARE_PLANS", "careplan"),
+        ("INCIDENTS", "incident"), ("COMPLAINTS", "complaint"), ("RISKS", "risk"), ("PAYMENTS", "payment"),
+    ],
+)
+def test_each_switch_direction_and_id_is_of_one_database(name: str, entity: str) -> None:
+    settings = given(
+        **{f"NOTION_SYNC_{name}": "false", f"NOTION_DIRECTION_{name}": "from_notion", f"NOTION_{name}_DB_ID": ID}
+    )
+
+    assert {each.name for each in ENTITIES} - {each.name for each in settings.entities} == {entity}
+    assert [each.name for each in ENTITIES if settings.direction_of(each) == "from_notion"] == [entity]
+    assert list(settings.databases) == [entity]
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:

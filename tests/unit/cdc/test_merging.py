@@ -37,6 +37,16 @@ PLAN_ROW: Final[Row] = {
     "remainingBudget": Decimal("40.00"), "startDate": naive(datetime(2026, 1, 1, tzinfo=UTC)),
     "endDate": naive(datetime(2026, 12, 31, tzinfo=UTC)), "planManagerId": None, "lookup:planManager": None,
 }
+CARE_PLAN: Final = by_name("careplan")
+CARE_PLAN_ROW: Final[Row] = {
+    "id": "c1", "planName": "Daily living", "participantId": "u1", "workerId": None, "lookup:worker": None,
+    "status": "Active", "startDate": naive(datetime(2026, 1, 1, tzinfo=UTC)),
+    "reviewDate": naive(datetime(2026, 6, 1, tzinfo=UTC)), "goals": [],
+}
+UNTOLD: Final[Mapping[str, Mapping[str, Any]]] = {
+    "absent": {"missing": "title"}, "unread": {"unknown": {"title": Unknown.UNREAD}},
+    "unreadable": {"unknown": {"title": Unknown.INVALID}},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +194,39 @@ def test_what_can_not_be_read_is_put_back() -> None:
     found = merged(unknown={"title": Unknown.INVALID})
 
     assert found.refused["title"].unreadable
+
+
+@pytest.mark.parametrize("winner", Winner)
+@pytest.mark.parametrize("how", UNTOLD)
+def test_under_no_strategy_does_a_page_win_by_what_can_not_be_told_of_it(how: str, winner: Winner) -> None:
+    found = merged(ours={"title": "New"}, winner=winner, **UNTOLD[how])
+
+    assert (found.push, found.pull, found.decided, found.frozen) == ({}, {}, {}, {})
+    assert set(found.refused) == ({"title"} if how == "unreadable" else set())
+    assert found.base["title"] == Pair("Ramp", "Ramp")
+
+
+@pytest.mark.parametrize("winner", Winner)
+def test_under_no_strategy_is_a_row_overwritten_while_its_own_value_can_not_be_shown(winner: Winner) -> None:
+    found = merged(
+        {"status": "Completed"}, {"status": "On hold, for now"}, entity=CARE_PLAN, row=CARE_PLAN_ROW, winner=winner
+    )
+
+    assert (found.push, found.pull, found.decided, found.frozen) == ({}, {}, {}, {})
+    assert set(found.left_as_is) == {"status"}
+
+
+@pytest.mark.parametrize("winner", Winner)
+def test_at_first_contact_the_strategy_decides_what_differs_and_keeps_the_other_value(winner: Winner) -> None:
+    base = {key: pair for key, pair in agreed(RISK, RISK_ROW).items() if key != "title"}
+
+    found = merged({"title": "Theirs"}, {"title": "Ours"}, base=base, winner=winner)
+
+    clash = {**found.decided, **found.frozen}["title"]
+    assert (clash.base, clash.mapable, clash.notion) == (None, "Ours", "Theirs")
+    assert ("title" in found.push, "title" in found.pull, "title" in found.frozen) == (
+        winner is Winner.MAPABLE, winner is Winner.NOTION, winner is Winner.PERSON,
+    )
 
 
 def test_a_rule_across_fields_refuses_the_edit_that_breaks_it_and_no_other() -> None:

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -340,15 +339,3 @@ def test_failures_back_off_from_a_second_to_five_minutes() -> None:
 @given(st.integers(-5, 10**9))
 def test_no_number_of_attempts_breaks_the_backoff(attempts: int) -> None:
     assert 1 <= backoff_s(attempts) <= 300
-
-
-@given(
-    known=st.sampled_from(sorted(LINKS)),
-    row=st.sampled_from(sorted(ROWS)),
-    direction=st.sampled_from(["both", "to_notion", "from_notion"]),
-)
-def test_the_same_states_always_mean_the_same(known: str, row: str, direction: str) -> None:
-    def again() -> Any:
-        return decide(ROWS[row], LINKS[known], visible=True, direction=direction)
-
-    assert again() == again()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from cdc.config import KNOWN
+from cdc.config import KNOWN, load
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 DEPLOY: Final = ROOT / "deploy"
@@ -19,6 +20,8 @@ MANIFEST: Final = (DEPLOY / "kubernetes" / "mapable-cdc.yaml").read_text(encodin
 YAML: Final = sorted([*DEPLOY.rglob("*.yaml"), *DEPLOY.rglob("*.yml")])
 IGNORED: Final = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
 PYTHONS_OWN: Final = {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+DECIDED_BY_COMPOSE: Final = {"DATABASE_URL", "DATABASE_DIRECT_URL", "HTTP_HOST", "HTTP_PORT"}
+ENOUGH: Final = {"SYNC_DB_PASSWORD": "secret1", "NOTION_API_KEY": "ntn_1"}
 
 
 def instructions(name: str) -> list[str]:
@@ -32,6 +35,15 @@ def service(name: str) -> str:
     found = re.search(rf"^  {name}:\n((?:    .*\n|\n)+)", COMPOSE, re.MULTILINE)
     assert found is not None
     return found[1]
+
+
+def composed(dotenv: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment that compose makes of a `.env` for the service."""
+    lines = re.findall(r"^      ([A-Z_]+): (.*)$", service("sync"), re.MULTILINE)
+    return {
+        name: re.sub(r"\$\{(\w+):[-?]([^}]*)\}", lambda found: dotenv.get(found[1]) or found[2], value).strip('"')
+        for name, value in lines
+    }
 
 
 @pytest.mark.parametrize("path", YAML, ids=lambda path: str(path.relative_to(DEPLOY)))
@@ -108,6 +120,20 @@ def test_only_settings_that_there_are_get_set() -> None:
     assert {"DATABASE_URL", "NOTION_API_KEY"} <= compose
     assert {"DATABASE_URL", "NOTION_API_KEY", "HTTP_HOST"} <= manifest
     assert image | compose | manifest <= KNOWN
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_every_setting_in_dotenv_reaches_the_composed_service(name: str) -> None:
+    before, after = composed(ENOUGH), composed({**ENOUGH, name: "as written"})
+
+    assert after[name] == (before[name] if name in DECIDED_BY_COMPOSE else "as written")
+
+
+def test_what_dotenv_leaves_out_is_unset_in_the_composed_service() -> None:
+    made = composed(ENOUGH)
+
+    told = {name: made[name] for name in (*DECIDED_BY_COMPOSE, "NOTION_API_KEY", "LOG_FORMAT")}
+    assert load(made, env_file=None) == load(told, env_file=None)
 
 
 def test_secrets_come_from_elsewhere() -> None:

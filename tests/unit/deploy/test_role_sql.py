@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deploy.sql import role
+from sinks.mapable.columns import writable
 from sinks.mapping.entities import ENTITIES
 
 FILE = Path(role.__file__).with_name("role.sql")
@@ -19,6 +20,6 @@ def test_the_file_is_what_the_mapping_makes() -> None:
 def test_what_may_be_written_may_be_read() -> None:
     """A compare-and-set reads the column first; the time of the change is only ever set."""
     for entity in ENTITIES:
-        columns = {*role.writable(entity), *role.opened(entity)} - {entity.updated_column}
+        columns = {*writable(entity), *role.opened(entity)} - {entity.updated_column}
 
         assert columns <= set(role.readable()[entity.table])

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 
-from sinks.mapping.derived import goals_text, incident_title, json_or_text, participant_status
+from sinks.mapping.derived import goals_text, incident_title, participant_status
 from tests.strategies import SYDNEY, goals, junk_json, naive_utc, zones
 
 
@@ -68,12 +68,3 @@ def test_one_goal_without_a_list_is_shown_too() -> None:
 @given(goals | junk_json, zones)
 def test_whatever_the_json_is_some_text_comes_out(value: object, zone: ZoneInfo) -> None:
     assert isinstance(goals_text({"goals": value}, zone), str)
-
-
-@pytest.mark.parametrize("raw", ["[" * 100_000 + "]" * 100_000, "9" * 10_000], ids=["deep", "many digits"])
-def test_json_that_python_refuses_comes_as_text(raw: str) -> None:
-    assert json_or_text(raw.encode()) == json_or_text(raw) == raw
-
-
-def test_json_is_loaded() -> None:
-    assert json_or_text(b'[{"description": "a"}]') == [{"description": "a"}]

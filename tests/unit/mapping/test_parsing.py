@@ -15,7 +15,7 @@ from sinks.mapping.entities import ENTITIES, by_name, field_of
 from sinks.mapping.model import Column, Entity, Field, Kind, LeftOut, Owner, Reference
 from sinks.mapping.parsing import ColumnValue, Refused, check_row, parse
 from sinks.mapping.rendering import render, render_field
-from tests.strategies import SYDNEY, canonical, naive_utc, rows, stored, zones
+from tests.strategies import SYDNEY, canonical, filled_texts, naive_utc, rows, stored, zones
 
 PLAN = by_name("ndisplan")
 CARE_PLAN = by_name("careplan")
@@ -23,6 +23,9 @@ INCIDENT = by_name("incident")
 PARTICIPANT = by_name("participant")
 PAYMENT = by_name("payment")
 RISK = by_name("risk")
+
+# with commas, blanks and characters of two units, and now and then longer than an option or an address may be
+odd_texts = st.tuples(filled_texts, st.sampled_from([1, 20, 120])).map(lambda case: case[0] * case[1])
 
 WRITABLE = [
     (entity, field)
@@ -33,6 +36,10 @@ WRITABLE = [
 
 edits = st.sampled_from(WRITABLE).flatmap(
     lambda case: st.tuples(st.just(case[0]), st.just(case[1]), rows(case[0]), typed(case[1]))
+)
+LIMITED = [case for case in WRITABLE if case[1].kind is Kind.EMAIL or case[1].free_options]
+odd_edits = st.sampled_from(LIMITED).flatmap(
+    lambda case: st.tuples(st.just(case[0]), st.just(case[1]), rows(case[0]), odd_texts)
 )
 rivals = st.sampled_from(WRITABLE).flatmap(
     lambda case: st.tuples(st.just(case[0]), st.just(case[1]), rows(case[0]), stored(case[1]))
@@ -87,6 +94,35 @@ def test_what_is_taken_shows_as_it_was_typed(
         assert shows == row[field.source.fallback]
     else:
         assert shows == value
+
+
+@given(odd_edits, zones)
+def test_what_is_taken_shows_again_however_odd_it_is(
+    case: tuple[Entity, Field, dict[str, object], str], zone: ZoneInfo
+) -> None:
+    entity, field, row, value = case
+    assert isinstance(field.source, Column)
+
+    taken = parse(entity, field, value, row, zone)
+
+    if not isinstance(taken, Refused):
+        assert render_field(field, {**row, field.source.name: taken}, zone) == value
+
+
+@pytest.mark.parametrize(
+    ("entity", "key", "value", "reason"),
+    [
+        (CARE_PLAN, "status", "On Hold, for now", "A Notion option can't have a comma."),
+        (CARE_PLAN, "status", " ", "A Notion option can't be blank."),
+        (CARE_PLAN, "status", "a" * 101, "The text is longer than the 100 characters of a Notion option."),
+        (
+            PARTICIPANT, "email", f"{'a' * 189}@example.org",
+            "The e-mail address is longer than the 200 characters that Notion holds.",
+        ),
+    ],
+)
+def test_what_the_page_could_not_show_again_is_refused(entity: Entity, key: str, value: str, reason: str) -> None:
+    assert parsed(entity, key, value, **{key: "Active"}) == Refused(reason)
 
 
 @given(rivals, zones)

@@ -82,11 +82,6 @@ def test_values_are_shown_as_people_write_them(field: Field, value: Theirs, text
         "value typed here was “Fell in the kitchen”. If that one is right, please type it again.",
     ),
     (
-        wording.mapable_lost(START, "2026-03-01", "2026-03-03", SYDNEY),
-        "Start Date was changed here and in MapAble at about the same time, and the value typed here was kept: "
-        "3 March 2026. MapAble had 1 March 2026. If that one is right, please type it here.",
-    ),
-    (
         wording.frozen(TOTAL, "100.00", "200.00", SYDNEY),
         "Total Budget was changed here and in MapAble, to different values, so a person has to decide. Here it is "
         "$100.00; in MapAble it is $200.00. Neither is changed until then. To keep MapAble's value, type it here; to "
@@ -102,21 +97,6 @@ def test_values_are_shown_as_people_write_them(field: Field, value: Theirs, text
         wording.crossed(NAME, "Ann B.", "Ann", SYDNEY),
         "Somebody edited Name here at the moment when MapAble's change arrived, so that edit may be lost. Name now "
         "shows “Ann B.”; the last value seen here before was “Ann”. If your edit is missing, please type it again.",
-    ),
-    (
-        wording.row_incomplete(by_name("incident"), [DESCRIPTION]),
-        "This page is not in MapAble yet. To add it to Incidents, please fill in Description; it is then saved by "
-        "itself.",
-    ),
-    (
-        wording.row_incomplete(by_name("incident"), [DESCRIPTION, OCCURRED, STATUS]),
-        "This page is not in MapAble yet. To add it to Incidents, please fill in Description, Occurred At and Status; "
-        "it is then saved by itself.",
-    ),
-    (
-        wording.row_refused(by_name("risk"), ["Status can only be one of: IDENTIFIED.", "Title is too odd."]),
-        "This page is not in MapAble yet: Status can only be one of: IDENTIFIED. Title is too odd. Once that is "
-        "changed, it is saved by itself.",
     ),
 ])  # fmt: skip
 def test_what_is_said(said: str, text: str) -> None:

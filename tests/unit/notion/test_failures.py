@@ -50,7 +50,7 @@ def answer(code: str | None, message: str = "CANARY", **more: object) -> dict[st
     (400, {}, PoisonError),
     (401, answer("unauthorized"), SinkUnavailable),
     (403, answer("restricted_resource"), SinkUnavailable),
-    (403, answer("restricted_resource", block_limit="block_creation"), SinkUnavailable),
+    (403, answer("restricted_resource", block_limit="block_creation"), PoisonError),
     (403, answer("restricted_resource", rate_limit_reason="public_api_request_blocked"), SinkUnavailable),
     (403, {}, SinkUnavailable),
     (404, answer("object_not_found"), PageGone),
@@ -58,7 +58,7 @@ def answer(code: str | None, message: str = "CANARY", **more: object) -> dict[st
     (407, {}, SinkUnavailable),
     (408, {}, NotionOutage),
     (409, answer("conflict_error"), ConflictOnSave),
-    (409, answer("row_limit_exceeded"), EntityUnavailable),
+    (409, answer("row_limit_exceeded"), PoisonError),
     (413, {}, PoisonError),
     (418, answer("something_new"), PoisonError),
     (429, answer("rate_limited", rate_limit_reason="public_api_request_rate_limit"), RateLimited),
@@ -93,9 +93,18 @@ def test_a_missing_capability_is_what_the_caller_makes_of_it() -> None:
     assert type(error) is CommentsForbidden
 
 
+def test_a_limit_on_new_pages_is_the_matter_of_the_page_that_was_to_be_made() -> None:
+    blocks = classify(403, answer("restricted_resource", block_limit="block_creation"), {}, NOW_S, CommentsForbidden)
+    rows = classify(409, answer("row_limit_exceeded"), {}, NOW_S)
+
+    assert isinstance(blocks, PoisonError)
+    assert isinstance(rows, PoisonError)
+    assert (blocks.reason, rows.reason) == ("notion_block_limit", "notion_row_limit_exceeded")
+    assert create_failed(rows) is rows
+
+
 @pytest.mark.parametrize(("status", "body"), [
     (403, {}),
-    (403, answer("restricted_resource", block_limit="block_creation")),
     (403, answer("restricted_resource", rate_limit_reason="public_api_request_blocked")),
     (401, answer("unauthorized")),
 ])

@@ -1,0 +1,75 @@
+"""/api/notion/parked and /api/notion/deletes: what was set aside until a person decides about it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Final, TypeVar
+
+from aiohttp import web
+
+from cdc.operate import parking as actions
+from cdc.operate.records import deletion_as_json, parked_as_json
+from cdc.reconcile import holding
+from cdc.web.application import Handler, Routes
+from cdc.web.auth import Guard
+from cdc.web.selection import listing_of, selection_of
+from sinks.mapping.entities import ENTITIES
+from state import deletions, parking
+from state.database import Connection, Pool
+from state.deletions import Deletion
+from state.work import Parked
+
+HELD: Final = frozenset(entity.name for entity in ENTITIES)
+ACTOR: Final = "operator"
+
+T = TypeVar("T")
+Find = Callable[..., Awaitable[Sequence[T]]]
+Decide = Callable[[Connection, Sequence[T], str], Awaitable[Sequence[T]]]
+
+
+class SetAside:
+    """The endpoints."""
+
+    def __init__(self, pool: Pool, guard: Guard) -> None:
+        self._pool = pool
+        self._guard = guard
+
+    def routes(self) -> Routes:
+        return (
+            web.get("/api/notion/parked", self._guard.looking(self._parked)),
+            web.post("/api/notion/parked/retry", self._parked_decided(actions.retry, "retried")),
+            web.post("/api/notion/parked/drop", self._parked_decided(actions.drop, "dropped")),
+            web.get("/api/notion/deletes", self._guard.looking(self._deletes)),
+            web.post("/api/notion/deletes/approve", self._deletes_decided(holding.approve, "approved")),
+            web.post("/api/notion/deletes/reject", self._deletes_decided(holding.reject, "rejected")),
+        )
+
+    async def _parked(self, request: web.Request) -> web.Response:
+        entity, limit = listing_of(request, actions.NAMES)
+        async with self._pool.connection() as conn:
+            found = await parking.named(conn, entity=entity, limit=limit)
+        return web.json_response({"parked": [parked_as_json(item) for item in found]})
+
+    async def _deletes(self, request: web.Request) -> web.Response:
+        entity, limit = listing_of(request, HELD)
+        async with self._pool.connection() as conn:
+            found = await deletions.held(conn, entity=entity, limit=limit)
+            total = await deletions.count_held(conn)
+        return web.json_response({"deletes": [deletion_as_json(item) for item in found], "held": total})
+
+    def _parked_decided(self, decide: Decide[Parked], done: str) -> Handler:
+        return self._decided(parking.named, actions.NAMES, decide, done)
+
+    def _deletes_decided(self, decide: Decide[Deletion], done: str) -> Handler:
+        return self._decided(deletions.held, HELD, decide, done)
+
+    def _decided(self, find: Find[T], names: Collection[str], decide: Decide[T], done: str) -> Handler:
+        """Return the handler of a body (see `selection`) that decides about what it names."""
+
+        async def handler(request: web.Request) -> web.Response:
+            meant = await selection_of(request, names)
+            async with self._pool.connection() as conn:
+                decided = await decide(conn, await find(conn, entity=meant.entity, ids=meant.ids), ACTOR)
+            return web.json_response({done: len(decided)})
+
+        return self._guard.looking(handler)

@@ -1,0 +1,43 @@
+"""What is given to `make` by name arrives at the program as it was typed, whatever a shell would make of it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+ODD: Final = "O'Brien \"of\" `Cork`; $(HOME)"
+"""Make itself takes the last one for a variable of its own, as everywhere."""
+
+
+def made(*arguments: str) -> list[str]:
+    """Return what the target would call the program with."""
+    stubs = ("PY=printf '%s\\n'", "READY=", "HOME=home")
+    ended = subprocess.run(
+        ["make", *stubs, *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return ended.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("edit", "DATABASE=Risks", f"ID={ODD}", "PROPERTY=Name", f"VALUE={ODD}"), ["Risks", ODD, "Name", ODD]),
+        (("edit", "DATABASE=Risks", "ID=r", "PROPERTY=Name"), ["Risks", "r", "Name", ""]),
+        (("setup", f"PARENT_PAGE={ODD}"), ["setup", ODD]),
+        (("setup",), ["setup"]),
+        (("backfill", f"ENTITY={ODD}", "DRY_RUN=1"), ["backfill", "--entity", ODD, "--dry-run"]),
+        (("backfill",), ["backfill"]),
+        (("chaos", f"SEEDS={ODD}"), [ODD, "--logs", ".local/chaos"]),
+        (("chaos",), ["1-5", "--logs", ".local/chaos"]),
+        (("psql", f"SQL={ODD}"), ["-c", ODD]),
+    ],
+    ids=lambda value: " ".join(value[:1]) if isinstance(value, tuple) else "",
+)
+def test_values_arrive_as_they_were_typed(arguments: tuple[str, ...], expected: list[str]) -> None:
+    called = made(*arguments)
+
+    assert called[2:] == [value.replace("$(HOME)", "home") for value in expected]
