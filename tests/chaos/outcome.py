@@ -64,6 +64,7 @@ class Profile:
     among: tuple[str, ...] = ()       # of the faults
     doing: tuple[str, ...] = ()       # of the operations
     always: tuple[str, ...] = ()      # what goes wrong all along
+    patient: bool = False             # each operation is worked off before the next, if that does not take too long
 
 
 FULL: Final = Profile()

@@ -26,9 +26,14 @@ from tests.chaos.running import KILLED, RESTARTED, TAKEN_OVER
 from tests.chaos.samples import Samples
 from tests.chaos.stage import HELD, Stage, staged
 from tests.chaos.story import stories
+from tests.system.scene import NOTHING_LEFT
+from tests.system.waiting import until
 
 UNDECIDED: Final = "select page_id from notion_sync.conflict where status in ('open', 'deciding')"
 FOREVER: Final = 1_000_000
+SETTLES_S: Final = 4.0
+STRIKES_S: Final = 3.0
+"""So much longer a kill waits for its moment."""
 LATER: Final = 3
 """So many operations later what can't be had now is tried again."""
 
@@ -83,7 +88,7 @@ class Run:
             await self._kill(turn, some, kills)
             await self._go_wrong(turn, some, faults)
             await self._operate(menu.chosen(rng, profile.doing), some)
-            await self._pace(some)
+            await (self._settle() if profile.patient and stage.running.up else self._pace(some))
             turn += 1
         await self.calm()
         await self.judge()
@@ -112,6 +117,7 @@ class Run:
         """Start it again; what should have met a write and did not is done now."""
         running = self.stage.running
         assert self._strike is not None
+        await self._strike.within(STRIKES_S)
         self._strike.disarm()
         if not self._strike.struck.is_set():
             running.kill()
@@ -190,6 +196,17 @@ class Run:
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await self.stage.sandbox.next_move()
+
+    async def _settle(self) -> None:
+        """Wait until the queue is empty, or for a while."""
+        stage = self.stage
+
+        async def settled() -> bool:
+            return bool(await stage.value(NOTHING_LEFT))
+
+        with suppress(TimeoutError):
+            await self._pace(Samples(random.Random(0), ""))
+            await until(stage.sandbox, settled, SETTLES_S)
 
     async def calm(self) -> None:
         """Let everything work again and wait until nothing moves, an operator's sweep included."""

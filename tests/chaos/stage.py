@@ -39,7 +39,7 @@ ENDLESS_S: Final = 300.0
 POLLED_S: Final = 90.0
 COMMAND_S: Final = 180.0
 STRATEGIES: Final = ("last-write-wins",) * 4 + ("timestamp-based", "manual-review")
-WHO: Final = "select set_config('chaos.who', 'app', false), set_config('lock_timeout', '1s', false)"
+WHO: Final = "select set_config('chaos.who', 'app', false), set_config('lock_timeout', '3s', false)"
 WAL_END: Final = "select (pg_current_wal_lsn() - '0/0')::int8"
 RETAINED: Final = """
 select coalesce(max(pg_current_wal_lsn() - restart_lsn), 0)::bigint

@@ -19,26 +19,30 @@ SIMPLE: Final = ("update_mapped", "update_hot", "edit", "edit_beside_mapable", "
 CAUGHT: Final = {
     # planted bug: (what happens more often than usual, the seed that catches it, what a finding says)
     "acknowledge-early": (
-        Profile(40, 2, 0, ("after: the log is acknowledged",), doing=SIMPLE), 1, "the slot stood further",
+        Profile(12, 2, 0, ("after: the log is acknowledged",), doing=SIMPLE, patient=True), 1, "the slot stood further",
     ),
     "base-on-intent": (
-        Profile(60, 2, 4, ("before: a page is written",), ("500 before PATCH", "reset before PATCH"), SIMPLE), 1,
-        "nobody typed",
+        Profile(16, 2, 0, ("before: a page is written",), doing=SIMPLE, patient=True), 1, "nobody typed",
     ),
-    "clear-newer-marks": (Profile(40, 0, 0, doing=SIMPLE, always=("slow Notion",)), 1, "in the row"),
+    "clear-newer-marks": (
+        Profile(12, 0, 0, doing=("update_hot",), always=("slow Notion",), patient=True), 1, "in the row",
+    ),
     "drop-by-author": (
-        Profile(60, 0, 0, doing=("edit_who_is_pointed_at",), always=("lost webhooks", "relations touch both pages")), 1,
-        "in the row",
+        Profile(
+            20, 0, 0, doing=("edit_who_is_pointed_at",), always=("lost webhooks", "relations touch both pages"),
+            patient=True,
+        ), 1, "in the row",
     ),
     "forget-pushing": (
-        Profile(30, 2, 6, ("after: a page is written",), ("500 after PATCH", "reset after PATCH"), ("update_hot",)), 1,
-        "nobody typed",
+        Profile(16, 2, 0, ("after: a page is written",), doing=("update_hot",), patient=True), 1, "nobody typed",
     ),
-    "hash-decides": (Profile(30, 0, 0, doing=("edit_while_mapable_wavers",)), 1, "in the row"),
-    "no-fencing": (Profile(30, 0, 1, (), (FROZEN,), SIMPLE), 1, ""),
+    "hash-decides": (Profile(12, 0, 0, doing=("edit_while_mapable_wavers",), patient=True), 1, "in the row"),
+    "no-fencing": (Profile(40, 0, 2, (), (FROZEN,), SIMPLE), 1, ""),
     "not-found-on-failure": (
-        Profile(40, 1, 4, ("after a page is made",), ("reset after POST",), ("insert",), ("500 before lookup",)), 1,
-        "beside another one of ours",
+        Profile(
+            12, 1, 3, ("after a page is made",), ("reset after POST",), ("insert",), ("400 before lookup",),
+            patient=True,
+        ), 1, "beside another one of ours",
     ),
 }  # fmt: skip
 
