@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from deploy.sandbox.errors import NotionError
@@ -61,19 +63,33 @@ class Coordinators:
             await self._application.change_column(some, table.name, str(shown["System ID"]), str(other.column))
 
     async def edit_while_mapable_wavers(self, some: Samples) -> None:
-        """Change a field while another one of the record gets a new value for a moment, and then the old one back."""
+        """Change a property while a field of the record gets a new value for a moment, and then the old one back."""
         table, page, shown = self._any_page(some, shared=True)
-        one, other = some.pick(table.shared), some.pick(table.shared)
-        self._edit(table, page, {one: some.typed(table, one)})
-        if one is other:
+        texts = [prop for prop in table.kept if prop.kind in ("text", "email") and prop.name != "System ID"]
+        one = some.pick((*table.shared, *texts, *texts))
+        others = tuple(prop for prop in table.shared if prop is not one)
+        if not others:
             raise Skipped
+        self._edit(table, page, {one: some.text() if one in texts else some.typed(table, one)})
+        await self._application.waver(
+            some, table.name, str(shown["System ID"]), str(some.pick(others).column), lambda: self._written(page)
+        )
 
-        async def seen() -> None:
-            sandbox = self._pages.sandbox
-            before = sandbox.count("PATCH", f"/v1/pages/{page}")
-            await sandbox.wait_for(lambda: sandbox.count("PATCH", f"/v1/pages/{page}") > before)
+    async def change_again_once_written(self, some: Samples) -> None:
+        """MapAble changes a field, and again as soon as the page is written to."""
+        table, page, shown = self._any_page(some, shared=True)
+        row, column = str(shown["System ID"]), str(some.pick(table.shared).column)
+        await self._application.change_column(some, table.name, row, column)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(3.0):
+                await self._written(page)
+        await self._application.change_column(some, table.name, row, column)
 
-        await self._application.waver(some, table.name, str(shown["System ID"]), str(other.column), seen)
+    async def _written(self, page: str) -> None:
+        """Return at the next write to the page."""
+        sandbox = self._pages.sandbox
+        before = sandbox.count("PATCH", f"/v1/pages/{page}")
+        await sandbox.wait_for(lambda: sandbox.count("PATCH", f"/v1/pages/{page}") > before)
 
     async def edit_who_is_pointed_at(self, some: Samples) -> None:
         """Change a participant's page while a plan becomes this participant's, which shows on both pages."""

@@ -37,6 +37,7 @@ WINDOWS: Final[dict[str, dict[str, Any]]] = {
     "outage": {"outage": True},
     "long outage": {"outage": True},
     "slow Notion": {"latency_s": 0.15},
+    "very slow Notion": {"latency_s": 0.8},
     "conflicting writes": {"conflict_on_concurrent_writes": True},
     "clock jumps ahead": {"clock_offset_s": 90.0},
     "clock jumps back": {"clock_offset_s": -90.0},

@@ -19,7 +19,7 @@ SQL: Final[Mapping[str, int]] = {
 }
 PEOPLE: Final[Mapping[str, int]] = {
     "edit": 22, "edit_twice": 5, "edit_as_mapable_does": 10, "edit_beside_mapable": 8, "edit_wrongly": 8,
-    "edit_while_mapable_wavers": 3, "edit_who_is_pointed_at": 3,
+    "edit_while_mapable_wavers": 3, "edit_who_is_pointed_at": 3, "change_again_once_written": 3,
     "copy_a_number": 2, "clear": 4, "edit_what_mapable_keeps": 8, "trash": 3, "restore": 4, "trash_and_restore": 2,
     "duplicate": 3, "purge": 1, "create": 5, "create_in_steps": 2, "create_half": 2, "create_elsewhere": 1,
     "rename_property": 2, "rename_option": 2, "add_property": 1, "comment": 2, "write_below": 2,

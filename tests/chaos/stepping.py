@@ -23,7 +23,7 @@ PARTS: Final[tuple[tuple[Step, ...], ...]] = (STEPS[0::4], STEPS[1::4], STEPS[2:
 
 async def step_through(steps: tuple[Step, ...], server: PostgresServer) -> Report:
     """Kill at each of these steps, on a server that is prepared; return what became of it."""
-    report = Report(-1 - PARTS.index(steps))
+    report = Report(-1 - PARTS.index(steps) if steps in PARTS else 0)
     began_s = time.monotonic()
     strategy = "manual-review" if steps is MANUAL_STEPS else "last-write-wins"
     try:

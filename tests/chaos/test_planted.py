@@ -14,6 +14,7 @@ from tests.chaos.planting import PATCHES, plant
 from tests.chaos.run import play
 from tests.chaos.stage import prepare
 
+AGAIN: Final = ("change_again_once_written",)
 SIMPLE: Final = ("update_mapped", "update_hot", "edit", "edit_beside_mapable", "insert")
 
 CAUGHT: Final = {
@@ -25,7 +26,7 @@ CAUGHT: Final = {
         Profile(16, 2, 0, ("before: a page is written",), doing=SIMPLE, patient=True), 1, "nobody typed",
     ),
     "clear-newer-marks": (
-        Profile(12, 0, 0, doing=("update_hot",), always=("slow Notion",), patient=True), 1, "in the row",
+        Profile(8, 0, 0, doing=AGAIN, always=("very slow Notion",), patient=True), 1, "in the row",
     ),
     "drop-by-author": (
         Profile(
@@ -34,7 +35,7 @@ CAUGHT: Final = {
         ), 1, "in the row",
     ),
     "forget-pushing": (
-        Profile(16, 2, 0, ("after: a page is written",), doing=("update_hot",), patient=True), 1, "nobody typed",
+        Profile(16, 2, 0, ("after: a page is written",), doing=AGAIN, patient=True), 1, "nobody typed",
     ),
     "hash-decides": (Profile(12, 0, 0, doing=("edit_while_mapable_wavers",), patient=True), 1, "in the row"),
     "no-fencing": (Profile(40, 0, 2, (), (FROZEN,), SIMPLE), 1, ""),
