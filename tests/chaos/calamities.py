@@ -12,18 +12,20 @@ import psycopg
 
 from deploy.local.server import PrivateServer
 from deploy.sandbox.server import Sandbox
-from tests.chaos.application import Application, Skipped
+from tests.chaos.application import Application
 from tests.chaos.killing import Strike
 from tests.chaos.moments import STEPS
 from tests.chaos.outcome import HarnessError, NotNow, Report
 from tests.chaos.running import KILLED, RESTARTED, Running
 from tests.chaos.samples import Samples
+from tests.chaos.statements import update
 from tests.chaos.wire import AFTER, Wire
 from tests.system.service import command
 
 FROZEN: Final = "frozen and taken over"
+FROZEN_WRITING: Final = "frozen with a write in hand"
 RESTORED: Final = "restored copy"
-ALONE: Final = frozenset({FROZEN, RESTORED, "slot dropped", "slot lost", "slot busy"})
+ALONE: Final = frozenset({FROZEN, FROZEN_WRITING, RESTORED, "slot dropped", "slot lost", "slot busy"})
 """No two of them at once."""
 NEEDS_SERVER: Final = frozenset({"restart fast", "restart immediate", "slot lost"})
 CALAMITIES: Final = (
@@ -93,7 +95,7 @@ class Calamities:
             case "restored copy":
                 return 20, await self._wake_up_elsewhere(some)
             case _:
-                return 15, await self._freeze(some)
+                return 15, await self._freeze(name, some)
         return 0, _nothing
 
     # Postgres
@@ -196,20 +198,20 @@ class Calamities:
 
     # The process
 
-    async def _freeze(self, some: Samples) -> End:
+    async def _freeze(self, name: str, some: Samples) -> End:
         """Freeze the process, let another one take over, and thaw the first: for a moment there are two.
 
         If it can be, in the middle of a write to a row that changes again.
         """
         if not self.running.up or not await self.running.streams(2.0):
             raise NotNow
+        row = some.pick(await self._ask('select id from "Risk" order by id'))[0]
         strike = Strike(self.sandbox, self.wire, self.running.freeze)
-        at = some.pick(("", "a write is noted", "a page is written"))
+        at = some.pick(("", "a write is noted", "a page is written")) if name == FROZEN else "a write is noted"
         if at:
             strike.at_step(next(one for one in STEPS if one.name == at), AFTER, deadly=False)
-            with suppress(Skipped, psycopg.Error):
-                await self.application.update_hot(some)
-            await strike.within(1.5)
+            await self._change(some, row)
+            await strike.within(5.0)
         strike.disarm()
         if not strike.struck.is_set():
             self.running.freeze()
@@ -219,9 +221,11 @@ class Calamities:
         async def end() -> None:
             if not await self.running.streams(TAKES_OVER_S):
                 self.report.findings.append(f"nobody took over from a frozen process within {TAKES_OVER_S:.0f} s")
+            written = self.sandbox.count("PATCH")
+            await self._change(some, row)
+            with suppress(TimeoutError):
+                await self.sandbox.wait_for(lambda: self.sandbox.count("PATCH") > written, 5.0)
             self.running.thaw()
-            with suppress(Skipped, psycopg.Error):
-                await self.application.update_hot(some)
             with suppress(TimeoutError):
                 async with asyncio.timeout(2.0):
                     for _ in range(40):
@@ -231,6 +235,10 @@ class Calamities:
             await self.running.restart()
 
         return end
+
+    async def _change(self, some: Samples, row: str) -> None:
+        with suppress(psycopg.Error):
+            await self.application.run(update("Risk", [row], {"category": some.text()}))
 
     async def _ask(self, *queries: str) -> Sequence[tuple[Any, ...]]:
         """Run statements in the name of nobody; return the rows of the last."""

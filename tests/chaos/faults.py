@@ -13,7 +13,7 @@ from deploy.sandbox.faults import Fault as Script
 from deploy.sandbox.server import Sandbox
 from deploy.sandbox.switches import Switches
 from tests.chaos.application import Application
-from tests.chaos.calamities import ALONE, CALAMITIES, FROZEN, NEEDS_SERVER, Calamities
+from tests.chaos.calamities import ALONE, CALAMITIES, FROZEN, FROZEN_WRITING, NEEDS_SERVER, Calamities
 from tests.chaos.outcome import NotNow, Report
 from tests.chaos.running import Running
 from tests.chaos.samples import Samples
@@ -99,7 +99,7 @@ class Faults:
         going_on = {fault.name for fault in armed if fault.armed}
         if name in ALONE and going_on & ALONE:
             raise NotNow
-        if name.startswith("restart") and going_on & {FROZEN, "slot busy"}:
+        if name.startswith("restart") and going_on & {FROZEN, FROZEN_WRITING, "slot busy"}:
             # a server that stops in good order waits for who reads its log, and these two don't answer
             raise NotNow
         if name in WINDOWS:

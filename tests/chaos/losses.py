@@ -136,7 +136,7 @@ def _on_record(
         end, typed, over, (table, system_id), wrote
     ):
         return
-    if _agreed(end, typed, over) or _taken_for_unwritten(end, typed, over):
+    if _agreed(end, typed, over) or _taken_for_unwritten(end, typed, wrote):
         return
     if not _was_seen(end, typed, over):
         losses.crossed += 1
@@ -192,17 +192,18 @@ def _met_later(end: Ending, typed: PageChange) -> bool:
     )
 
 
-def _taken_for_unwritten(end: Ending, typed: PageChange, over: PageChange) -> bool:
-    """Whether a write of ours was not answered, and what was typed is what stood there before it: told by nothing."""
+def _taken_for_unwritten(end: Ending, typed: PageChange, wrote: Sequence[Any]) -> bool:
+    """Whether it is what was agreed before a write of ours that was not answered: as if that had not arrived."""
     assert typed.prop is not None
     prop = typed.table.prop(typed.prop)
-    before = [
-        one for one in end.pages.changes
+    taken = [column_plain(prop.kind, one) for one in wrote]
+    agreed = [
+        plain(prop.kind, one.new) for one in end.pages.changes
         if (one.page_id, one.prop) == (typed.page_id, typed.prop) and one.step < typed.step
+        and (one.by == "bot" or plain(prop.kind, one.new) in taken)
     ]
-    if not before or before[-1].by != "bot" or plain(prop.kind, before[-1].old) != plain(prop.kind, typed.new):
-        return False
-    return any(
+    # the last of them is the write that was not answered
+    return agreed[-2:-1] == [plain(prop.kind, typed.new)] and any(
         line["action"] == "page.unanswered" and line["page_id"] == typed.page_id and prop.key in line["properties"]
         and typed.at_s < line["at"].timestamp() - end.ahead_s
         for line in end.audit

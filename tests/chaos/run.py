@@ -17,7 +17,7 @@ import psycopg
 from deploy.local.server import PostgresServer
 from tests.chaos import menu
 from tests.chaos.application import Skipped
-from tests.chaos.calamities import ALONE, CUTS_OFF, FROZEN
+from tests.chaos.calamities import ALONE, CUTS_OFF, FROZEN, FROZEN_WRITING
 from tests.chaos.faults import OUTAGES, Fault
 from tests.chaos.killing import Strike, at_random
 from tests.chaos.model import judge, judge_unswept, out_of_reach
@@ -182,7 +182,7 @@ class Run:
             return
         except psycopg.errors.LockNotAvailable:
             report.failed += 1
-            if not wrong & {"rows locked", FROZEN}:
+            if not wrong & {"rows locked", FROZEN, FROZEN_WRITING}:
                 report.findings.append(f"the application had to wait for a lock ({name})")
         except (psycopg.OperationalError, psycopg.errors.IntegrityError):
             report.failed += 1

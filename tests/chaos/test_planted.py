@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from deploy.local.server import PrivateServer
-from tests.chaos.calamities import FROZEN
+from tests.chaos.calamities import FROZEN_WRITING
 from tests.chaos.outcome import Profile
 from tests.chaos.planting import PATCHES, plant
 from tests.chaos.run import play
@@ -38,7 +38,7 @@ CAUGHT: Final = {
         Profile(16, 2, 0, ("after: a page is written",), doing=AGAIN, patient=True), 1, "nobody typed",
     ),
     "hash-decides": (Profile(12, 0, 0, doing=("edit_while_mapable_wavers",), patient=True), 1, "in the row"),
-    "no-fencing": (Profile(40, 0, 2, (), (FROZEN,), SIMPLE), 1, ""),
+    "no-fencing": (Profile(20, 0, 1, (), (FROZEN_WRITING,), SIMPLE), 1, ""),
     "not-found-on-failure": (
         Profile(
             12, 1, 3, ("after a page is made",), ("reset after POST",), ("insert",), ("400 before lookup",),
