@@ -208,8 +208,13 @@ class Calamities:
         row = some.pick(await self._ask('select id from "Risk" order by id'))[0]
         strike = Strike(self.sandbox, self.wire, self.running.freeze)
         at = some.pick(("", "a write is noted", "a page is written")) if name == FROZEN else "a write is noted"
-        if at:
-            strike.at_step(next(one for one in STEPS if one.name == at), AFTER, deadly=False)
+        step = next((one for one in STEPS if one.name == at), None)
+        if step is not None and name == FROZEN_WRITING:
+            noted = step
+            strike.at_commit(lambda said: noted.is_said(said) and any(row in one for one in said), AFTER, deadly=False)
+        elif step is not None:
+            strike.at_step(step, AFTER, deadly=False)
+        if step is not None:
             await self._change(some, row)
             await strike.within(5.0)
         strike.disarm()

@@ -65,14 +65,16 @@ class Coordinators:
     async def edit_while_mapable_wavers(self, some: Samples) -> None:
         """Change a property while a field of the record gets a new value for a moment, and then the old one back."""
         table, page, shown = self._any_page(some, shared=True)
+        wavering = some.pick(table.shared)
         texts = [prop for prop in table.kept if prop.kind in ("text", "email") and prop.name != "System ID"]
-        one = some.pick((*table.shared, *texts, *texts))
-        others = tuple(prop for prop in table.shared if prop is not one)
-        if not others:
-            raise Skipped
-        self._edit(table, page, {one: some.text() if one in texts else some.typed(table, one)})
+        others = [prop for prop in table.shared if prop is not wavering]
+        if some.rng.random() < 0.5 or not others + texts:
+            self._use_own_property(some, table, page)
+        else:
+            other = some.pick(others + texts)
+            self._edit(table, page, {other: some.text() if other in texts else some.typed(table, other)})
         await self._application.waver(
-            some, table.name, str(shown["System ID"]), str(some.pick(others).column), lambda: self._written(page)
+            some, table.name, str(shown["System ID"]), str(wavering.column), lambda: self._written(page)
         )
 
     async def change_again_once_written(self, some: Samples) -> None:
@@ -224,6 +226,9 @@ class Coordinators:
     async def add_property(self, some: Samples) -> None:
         """Add a property of one's own and use it."""
         table, page, _ = self._any_page(some)
+        self._use_own_property(some, table, page)
+
+    def _use_own_property(self, some: Samples, table: Table, page: str) -> None:
         name = some.fresh("Mine")
         self._people.add_property(table.database, name)
         self._people.edit(page, {name: some.text()})

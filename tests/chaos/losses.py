@@ -186,7 +186,7 @@ def _agreed(end: Ending, typed: PageChange, over: PageChange) -> bool:
 def _met_later(end: Ending, typed: PageChange) -> bool:
     """Whether the page became a row's only after that."""
     return any(
-        line["action"] == "page.adopted" and line["page_id"] == typed.page_id
+        line["action"] in ("page.adopted", "row.created") and line["page_id"] == typed.page_id
         and typed.at_s < line["at"].timestamp() - end.ahead_s
         for line in end.audit
     )
