@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 from deploy.sandbox.errors import NotionError
-from tests.chaos.application import Application, Skipped
+from tests.chaos.application import Application
 from tests.chaos.fields import BY_DATABASE, ENUMS, TABLES, Prop, Table
+from tests.chaos.rows import Skipped
 from tests.chaos.samples import TAG, UNIQUE, Samples
 from tests.chaos.witness import Pages
 

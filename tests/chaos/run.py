@@ -16,12 +16,12 @@ import psycopg
 
 from deploy.local.server import PostgresServer
 from tests.chaos import menu
-from tests.chaos.application import Skipped
 from tests.chaos.calamities import ALONE, CUTS_OFF, FROZEN, FROZEN_WRITING
 from tests.chaos.faults import OUTAGES, Fault
 from tests.chaos.killing import Strike, at_random
 from tests.chaos.model import judge, judge_unswept, out_of_reach
 from tests.chaos.outcome import NotNow, Profile, Report
+from tests.chaos.rows import Skipped
 from tests.chaos.running import KILLED, RESTARTED, TAKEN_OVER
 from tests.chaos.samples import Samples
 from tests.chaos.stage import HELD, Stage, staged
