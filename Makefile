@@ -3,7 +3,10 @@
 .DELETE_ON_ERROR:
 # the shell takes these from its environment: pasted into a command, a value's quotes would end it
 export SQL DATABASE ID PROPERTY VALUE PARENT_PAGE ENTITY SEEDS PYTHON
-.PHONY: help run test test-all chaos check setup backfill status psql edit postgres-minors lock clean
+# what tests run with, where it is said: PLUGIN=pgoutput, POSTGRES=18 (the wheel's, which has pgoutput only)
+export TEST_PLUGIN := $(PLUGIN)
+export TEST_POSTGRES := $(POSTGRES)
+.PHONY: help run test test-all chaos bench check setup backfill status psql edit postgres-minors lock clean
 # relative throughout: the clone's path may have spaces
 PY := .venv/bin/python
 READY := .venv/.stamp
@@ -16,7 +19,7 @@ help:  ## Show this list
 run: $(READY)  ## Start everything; nothing configured: a demo with its own Postgres and Notion stand-in
 	@exec $(PY) -m deploy.local.run
 
-test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them)
+test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them; PLUGIN=pgoutput, POSTGRES=18)
 	@$(PY) -m pytest -m "not slow" $(WORKERS) $(ARGS)
 
 test-all: $(READY)  ## Run every test, slow ones too
@@ -24,6 +27,9 @@ test-all: $(READY)  ## Run every test, slow ones too
 
 chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=1-200, or 7)
 	@$(PY) -m tests.chaos "$${SEEDS:-steps,1-5}" --logs .local/chaos
+
+bench: $(READY)  ## Measure it beside peers and limits, and print one table (ROWS="capture latency", RUNS=5, QUICK=1)
+	@$(PY) -m tests.bench $(ROWS) $(if $(RUNS),--runs '$(RUNS)') $(if $(filter-out 0 no false,$(QUICK)),--quick)
 
 check: $(READY)  ## Lint, types and the direction of imports
 	@$(PY) -m ruff check .

@@ -30,6 +30,7 @@ from cdc.spelling import (
     Level,
     Name,
     NotionId,
+    Plugin,
     Seconds,
     SharedFields,
     Strategy,
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     state_schema: Name = "notion_sync"
     replication_slot: Name = "mapable_cdc"
+    replication_plugin: Plugin = "wal2json"
     log_level: Level = "info"
     log_format: Format = "auto"
     databases: Mapping[str, NotionId] = Field(default_factory=dict)

@@ -88,15 +88,8 @@ class Gauges:
             self.slot_state.labels(state).set(state == now)
         self.slot_active.set(slot is not None and slot.active)
         self.retained.set((slot.retained_bytes or 0) if slot is not None else 0)
-        self.lag.set(_lag_bytes(slot))
+        self.lag.set(slot.lag_bytes if slot is not None else 0)
         self.safe.set(_safe_bytes(slot))
-
-
-def _lag_bytes(slot: SlotState | None) -> int:
-    """Return how far the end of the log is from what was acknowledged: both are known from where the slot begins."""
-    if slot is None or slot.restart_lsn is None or slot.confirmed_flush_lsn is None or slot.retained_bytes is None:
-        return 0
-    return max(0, slot.restart_lsn + slot.retained_bytes - slot.confirmed_flush_lsn)
 
 
 def _safe_bytes(slot: SlotState | None) -> float:

@@ -12,14 +12,11 @@ import structlog
 from cdc import app
 from cdc.cli.terminal import err, on_stop_signals
 from cdc.config import Settings
-from cdc.refusals import refused
-from cdc.replication import slot as slots
-from cdc.replication.faults import SlotBusy
+from cdc.operate.dropping import drop_slot
 from cdc.supervisor import Supervisor
 from cdc.web.application import serving
 from cdc.web.health import Probes, Render
 from cdc.web.site import site
-from state.errors import FatalError
 
 TOKEN_CHECK_S: Final = 5.0
 """A Notion that hangs must not keep the log from being read."""
@@ -128,29 +125,6 @@ async def _disabled(settings: Settings) -> None:
     ):
         err.print(f"mapable-cdc: http://{_url_host(settings.http_host)}:{port}/readyz", soft_wrap=True)
         await stopping.wait()
-
-
-async def drop_slot(settings: Settings) -> bool:
-    """Drop the slot and return whether there was one; raises FatalError while it is in use, or when it is not ours."""
-    try:
-        conn = await psycopg.AsyncConnection.connect(settings.direct.dsn, autocommit=True, connect_timeout=10)
-    except psycopg.OperationalError as error:
-        raise refused(error) from None
-    async with conn:
-        found = await slots.inspect(conn, settings.replication_slot)
-        if found is not None and not found.is_ours(conn.info.dbname):
-            raise FatalError(
-                f"the slot {found.name} belongs to somebody else (another plugin, database or both), so it is not "
-                "dropped",
-                "Set REPLICATION_SLOT to the name of this program's slot.",
-            )
-        try:
-            return await slots.drop(conn, settings.replication_slot)
-        except SlotBusy:
-            raise FatalError(
-                f"the slot {settings.replication_slot} is in use: a `mapable-cdc run` streams from it",
-                "Stop that process first (or start it with NOTION_SYNC_ENABLED=false: it then drops the slot itself).",
-            ) from None
 
 
 def _url_host(host: str) -> str:

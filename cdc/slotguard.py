@@ -3,7 +3,8 @@
 Whatever is wrong with a slot heals in one way: everything is compared, and what is equal is left alone. A slot that is
 made anew has seen none of the rows' changes before it: every row and link is marked. One that stands further than we
 ever told it to was moved by somebody else, or the sidecar is older than it was (a restored backup of the schema): then
-what was agreed may be old, too, and the pages are swept before the rows are marked.
+what was agreed may be old, too, and the pages are swept before the rows are marked. One whose publication is another
+than it began with may have missed rows, or can't be read any more: it is made anew.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from typing import Final
 
 import structlog
 
+from cdc import publishing
 from cdc.app import Parts
 from cdc.operate import marker
-from cdc.replication import making
+from cdc.replication import making, publication
 from cdc.replication import slot as slots
+from cdc.replication.faults import PGOUTPUT, PLUGINS, LinkLost, PluginUnusable
 from cdc.replication.making import Tell
 from cdc.replication.pressure import Pressure, pressure
 from cdc.replication.slot import SlotState
 from sinks.mapping.entities import ENTITIES
 from state import audit, looks, stamps, streamed, work
+from state import settings as facts
 from state.changes import Key, Lsn
 from state.database import Connection
-from state.errors import FatalError
+from state.errors import FatalError, TransientError
 
 SLOT_TIMEOUT_S: Final = 30.0
 LOOK_S: Final = 5.0
@@ -40,37 +44,53 @@ class SlotGuard:
         self._parts = parts
         self._slot = parts.settings.replication_slot
         self._pressure = Pressure.NONE
+        self._reads: str | None = None      # the version of the publication, while that must not change
+        self._unreadable = False
         self.acknowledged = Lsn(0)
         """How far this process told the slot to go; a server that crashed forgets what was noted of that."""
 
-    async def ensure(self, tell: Tell) -> None:
-        """Make the slot when it is missing or lost, and then mark everything: changes before it were not seen.
+    async def ensure(self, tell: Tell) -> str:
+        """Return the plugin of the slot, which is made when it is missing or lost.
 
-        What has to be marked is noted before the slot is made, so that dying in between forgets nothing. `tell` is
-        called while open transactions keep the slot from being made.
+        Then everything is marked: changes before it were not seen. What has to be marked is noted before the slot is
+        made, so that dying in between forgets nothing. `tell` is called while open transactions keep the slot from
+        being made.
         """
+        self._reads = None
         async with self._parts.pool.connection() as conn:
             found = await slots.inspect(conn, self._slot)
-            if found is not None and not found.is_ours(conn.info.dbname):
-                raise FatalError(
-                    f"the slot {found.name} belongs to somebody else (plugin {found.plugin}, another database or both)",
-                    "Set REPLICATION_SLOT to a name of its own, or drop that slot if nobody needs it.",
-                )
-            if found is not None and not found.lost:
-                if await marker.due(conn):
-                    await self._begin(conn, found.confirmed_flush_lsn)
-                    await self._mark_all()
-                return
+            if found is not None:
+                plugin = await self._checked(conn, found)
+                version = await self._published(conn, plugin)
+                changed = self._unreadable or (version and version != await facts.get(conn, publishing.VERSION))
+                if not found.lost and not changed:
+                    if await marker.due(conn):
+                        await self._begin(conn, found.confirmed_flush_lsn)
+                        await self._mark_all()
+                    self._reads = version
+                    return plugin
             await self._prepare(conn)
             if found is not None:
-                log.error("slot.lost", slot=self._slot, hint="Raise max_slot_wal_keep_size.")
+                if found.lost:
+                    log.error("slot.lost", slot=self._slot, hint="Raise max_slot_wal_keep_size.")
+                else:
+                    log.warning("publication.changed", slot=self._slot)
                 await slots.drop(conn, self._slot)
         self.acknowledged = Lsn(0)
-        begins_at = await making.create(self._parts.settings.direct.dsn, self._slot, SLOT_TIMEOUT_S, tell=tell)
-        log.info("slot.created", slot=self._slot)
+        plugin, version, begins_at = await self._made(tell)
+        log.info("slot.created", slot=self._slot, plugin=plugin)
         async with self._parts.pool.connection() as conn:
             await self._begin(conn, begins_at)
+            await facts.put(conn, publishing.VERSION, version)
+        self._unreadable = False
         await self._mark_all()
+        self._reads = version
+        return plugin
+
+    def learn(self, why: BaseException) -> None:
+        """Take note of why a stream ended: a slot that wants a publication which was not there can't be read again."""
+        if isinstance(why, LinkLost) and why.sqlstate == "42704":
+            self._unreadable = True
 
     async def close_gap(self) -> None:
         """Compare everything when the slot stands further than we told it to; call while nobody else can move it."""
@@ -100,9 +120,60 @@ class SlotGuard:
         while True:
             async with self._parts.pool.connection() as conn:
                 found = await slots.inspect(conn, self._slot)
+                await self._check_publication(conn)
             if found is not None:
                 self._tell_pressure(found)
             await asyncio.sleep(LOOK_S)
+
+    async def _checked(self, conn: Connection, found: SlotState) -> str:
+        """Return the plugin of a slot that is ours and as it is set; raises FatalError for any other."""
+        setting = self._parts.settings.replication_plugin
+        plugin = found.plugin or ""
+        if plugin in PLUGINS and setting in (plugin, "auto") and found.database == conn.info.dbname:
+            return plugin
+        if plugin in PLUGINS and found.database == conn.info.dbname and await work.position(conn, self._slot):
+            raise FatalError(
+                f"the slot {found.name} decodes with {plugin}, but REPLICATION_PLUGIN is {setting}",
+                f"Run `mapable-cdc uninstall`, which drops the slot: the next `run` makes one for {setting} and "
+                f"compares everything. Or set REPLICATION_PLUGIN={plugin} again.",
+            )
+        raise FatalError(
+            f"the slot {found.name} belongs to somebody else (plugin {plugin}, another database or both)",
+            "Set REPLICATION_SLOT to a name of its own, or drop that slot if nobody needs it.",
+        )
+
+    async def _made(self, tell: Tell) -> tuple[str, str | None, Lsn]:
+        """Make the slot; return its plugin, the version of the publication that it reads, and where it begins."""
+        settings = self._parts.settings
+        plugins = PLUGINS if settings.replication_plugin == "auto" else (settings.replication_plugin,)
+        for plugin in plugins:
+            # first: a slot can't read a log in which its publication is not there yet
+            async with self._parts.pool.connection() as conn:
+                version = await self._published(conn, plugin)
+            try:
+                return plugin, version, await making.create(
+                    settings.direct.dsn, self._slot, SLOT_TIMEOUT_S, plugin, tell=tell
+                )
+            except PluginUnusable as refusal:
+                if plugin == plugins[-1]:
+                    raise
+                log.warning("plugin.unusable", plugin=plugin, why=str(refusal), instead=plugins[-1])
+        raise AssertionError("no plugin is left to try")
+
+    async def _published(self, conn: Connection, plugin: str) -> str | None:
+        """Return the version of the publication, made or completed; None with a plugin that needs none."""
+        if plugin != PGOUTPUT:
+            return None
+        return await publication.ensure(conn, publishing.wanted(self._parts.settings))
+
+    async def _check_publication(self, conn: Connection) -> None:
+        """Raise TransientError when the publication has changed since the stream began: all starts over with it."""
+        if self._reads is None:
+            return
+        wanted = publishing.wanted(self._parts.settings)
+        found = await publication.look(conn, wanted)
+        if found.version != self._reads or publication.amiss(wanted, found):
+            raise TransientError(f"the publication {wanted.name} has changed")
 
     async def _prepare(self, conn: Connection) -> None:
         async with conn.transaction():

@@ -36,8 +36,8 @@ from cdc.operate.retention import Retention
 from cdc.operate.retrying import Retrying
 from cdc.reconcile.loop import Reconciler
 from cdc.replication import slot as slots
-from cdc.replication import wal2json
 from cdc.replication.faults import SlotBlocked, SlotGone
+from cdc.replication.plugins import reading
 from cdc.replication.stream import ReplicationStream
 from cdc.slotguard import SlotGuard
 from cdc.tasks import attempt, end, first
@@ -212,6 +212,7 @@ class Supervisor:
                 failures = 1 if self.streaming else failures + 1
                 self.streaming = False
                 self.problem, self.hint = _described(first(group)), None
+                self._guard.learn(first(group))
                 # it was waited for already: whoever is in the way may be gone by now
                 wait_s = _wait_s(0 if isinstance(first(group), SlotBlocked) else failures)
                 log.warning("stream.interrupted", why=self.problem, again_in_s=round(wait_s, 1))
@@ -220,9 +221,11 @@ class Supervisor:
     async def _stream(self, on_marked: Callable[[], None]) -> None:
         """Keep the queue up to date until the stream fails."""
         settings = self._parts.settings
-        await self._guard.ensure(self._tell_blocked)
-        gathering = Gathering(wal2json.Decoder(tables(settings.entities), settings.database.schema), settings.entities)
-        options = wal2json.options(settings.database.schema, tables(settings.entities))
+        plugin = await self._guard.ensure(self._tell_blocked)
+        decoder, options = reading(
+            plugin, tables(settings.entities), settings.database.schema, publication=settings.replication_slot
+        )
+        gathering = Gathering(decoder, settings.entities)
         stream = ReplicationStream(
             make_conninfo(settings.direct.dsn, application_name=self._parts.office.session("stream")),
             settings.replication_slot, options, on_keyless=_sweeper(gathering),
@@ -232,7 +235,7 @@ class Supervisor:
                 # nobody else can move the slot now
                 await self._guard.close_gap()
                 self.streaming, self.problem, self.hint = True, None, None
-                log.info("stream.started", slot=settings.replication_slot)
+                log.info("stream.started", slot=settings.replication_slot, plugin=plugin)
                 capture = Capture(
                     self._parts.pool, settings.replication_slot, gathering,
                     on_marked=on_marked, observer=self._parts.metrics.captured,

@@ -25,6 +25,8 @@ order by parked_at, entity, system_id
 limit %(limit)s
 """
 
+COUNT: Final[LiteralString] = "select count(*) from parked"
+
 REMOVE: Final[LiteralString] = """
 delete from parked p
 using unnest(%(entities)s::text[], %(ids)s::text[]) as k (entity, system_id)
@@ -61,6 +63,12 @@ async def named(
     async with conn.cursor(row_factory=class_row(Parked)) as cursor:
         await cursor.execute(NAMED, {"entity": entity, "ids": list(ids) if ids is not None else None, "limit": limit})
         return tuple(await cursor.fetchall())
+
+
+async def count(conn: Connection) -> int:
+    """Return how much is parked."""
+    row = await (await conn.execute(COUNT)).fetchone()
+    return int(row[0]) if row is not None else 0
 
 
 async def remove(conn: Connection, items: Sequence[Parked]) -> tuple[Parked, ...]:

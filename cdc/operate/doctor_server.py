@@ -68,6 +68,11 @@ class Server:
     def version(self) -> str:
         return f"{self.version_number // 10_000}.{self.version_number % 10_000}"
 
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The plugins that `allowed` names."""
+        return tuple(each.strip().strip('"') for each in (self.allowed or "").split(",") if each.strip())
+
 
 async def server_of(conn: Connection, plugin: str = PLUGIN) -> Server:
     """Return what the server says."""
@@ -78,10 +83,12 @@ async def server_of(conn: Connection, plugin: str = PLUGIN) -> Server:
     return found
 
 
-def judged(server: Server, slot: SlotState | None, *, connected_pid: int) -> Iterator[Finding]:
+def judged(
+    server: Server, slot: SlotState | None, *, connected_pid: int, plugin: str = PLUGIN
+) -> Iterator[Finding]:
     """Yield what the server lacks, and what of it is well. `connected_pid`: the process as the connection knows it."""
     yield from _kind(server, connected_pid)
-    yield from _decoding(server)
+    yield from _decoding(server, plugin)
     yield from _room(server, slot)
     if server.replicates:
         yield ok("role.replication", f"the role {server.role} may replicate")
@@ -123,7 +130,7 @@ def _kind(server: Server, connected_pid: int) -> Iterator[Finding]:
         )
 
 
-def _decoding(server: Server) -> Iterator[Finding]:
+def _decoding(server: Server, plugin: str) -> Iterator[Finding]:
     if server.wal_level != "logical":
         yield error(
             "server.wal_level", f"wal_level is {server.wal_level}",
@@ -144,15 +151,15 @@ def _decoding(server: Server) -> Iterator[Finding]:
         yield ok("server.unbounded", f"a slot keeps at most {server.keep_mb} MB of the log")
     if server.allowed is None:
         return
-    listed = [each.strip().strip('"') for each in server.allowed.split(",") if each.strip()]
-    if PLUGIN in listed:
-        yield ok("plugin.allowed", f"output_plugin_libraries lists {PLUGIN}")
+    listed = server.listed
+    if plugin in listed:
+        yield ok("plugin.allowed", f"output_plugin_libraries lists {plugin}")
         return
     yield error(
-        "plugin.allowed", f"output_plugin_libraries does not list {PLUGIN}",
+        "plugin.allowed", f"output_plugin_libraries does not list {plugin}",
         "Minors of Postgres since August 2026 refuse plugins that are not listed, also for slots that exist already.",
         "As a superuser run the SQL below. Older minors don't know the setting and must not have it in their files.",
-        spelled("alter system set output_plugin_libraries = {}", names([*listed, PLUGIN])), RELOAD,
+        spelled("alter system set output_plugin_libraries = {}", names([*listed, plugin])), RELOAD,
     )
 
 

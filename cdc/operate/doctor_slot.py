@@ -13,7 +13,7 @@ from psycopg import sql
 
 from cdc.operate.doctor_server import Server
 from cdc.operate.findings import Finding, error, ok, warning
-from cdc.replication.faults import PLUGIN
+from cdc.replication.faults import PGOUTPUT, PLUGIN, PLUGINS
 from cdc.replication.slot import SlotState
 from state.database import Connection
 
@@ -43,11 +43,21 @@ class Writer:
     since: datetime | None
 
 
-def slot_judged(server: Server, slot: SlotState | None, slot_name: str) -> Iterator[Finding]:
+def slot_judged(
+    server: Server, slot: SlotState | None, slot_name: str, plugin: str = PLUGIN
+) -> Iterator[Finding]:
     if slot is None:
         yield ok("slot.state", f"there is no slot {slot_name} yet: the first `mapable-cdc run` makes it")
         return
-    if not slot.is_ours(server.database):
+    if slot.plugin in PLUGINS and slot.plugin != plugin and slot.database == server.database:
+        yield error(
+            "slot.plugin", f"the slot {slot_name} decodes with {slot.plugin}, but REPLICATION_PLUGIN is {plugin}",
+            "A slot keeps the plugin that it was made with.",
+            "`mapable-cdc uninstall` drops the slot, if it is this sync's: the next `run` makes one and compares "
+            f"everything. Or set REPLICATION_PLUGIN={slot.plugin}; or REPLICATION_SLOT to a name of its own.",
+        )
+        return
+    if slot.plugin != plugin or slot.database != server.database:
         yield error(
             "slot.foreign", f"the slot {slot_name} belongs to somebody else (another plugin, database or both)",
             "The sync never takes another program's slot.",
@@ -74,6 +84,8 @@ def slot_judged(server: Server, slot: SlotState | None, slot_name: str) -> Itera
 
 async def plugin_found(conn: Connection, server: Server, plugin: str = PLUGIN) -> Finding:
     """Return whether the plugin is installed, as far as that can be told with nothing changed."""
+    if plugin == PGOUTPUT:
+        return ok("plugin.installed", f"{plugin} comes with the server")
     if server.plugin_in_use:
         return ok("plugin.installed", f"{plugin} is installed: a slot uses it")
     if not server.superuser:

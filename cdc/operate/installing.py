@@ -9,8 +9,10 @@ from typing import Final, LiteralString
 import psycopg
 import structlog
 
-from cdc import cluster
+from cdc import cluster, publishing
 from cdc.app import Parts
+from cdc.replication import publication
+from cdc.replication.faults import PGOUTPUT
 from sinks.mapping.canonical import empty
 from sinks.mapping.entities import field_of
 from sinks.mapping.model import Entity
@@ -34,6 +36,9 @@ async def set_up(parts: Parts, parent_page_id: str | None, progress: Callable[[D
     settings = parts.settings
     await cluster.ours(parts.pool, settings.direct.dsn)
     async with parts.pool.connection() as conn, _alone(conn, settings.state_schema):
+        if settings.replication_plugin == PGOUTPUT:
+            # told now, and not at the first `run`
+            await publication.ensure(conn, publishing.wanted(settings))
         done = await Setup(
             parts.client, conn, settings.entities, configured=settings.databases, parent_page_id=parent_page_id,
             progress=progress, made_again=_fill_again,

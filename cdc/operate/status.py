@@ -12,7 +12,7 @@ from cdc.operate.records import time_as_json
 from cdc.replication import slot as slots
 from cdc.replication.pressure import pressure
 from cdc.replication.slot import SlotState
-from state import deletions, explanations, links, settings, work
+from state import deletions, explanations, links, parking, settings, work
 from state.changes import Priority
 from state.database import Pool
 from state.explanations import Notice
@@ -31,7 +31,6 @@ union all
 select entity, field.key, field.value from data_source, jsonb_each_text(paused) as field
 order by 1, 2 nulls first
 """
-PARKED: Final[LiteralString] = "select count(*) from parked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def slot_as_json(slot: SlotState | None) -> dict[str, Any] | None:
         return None
     return {
         "name": slot.name, "active": slot.active, "walStatus": slot.wal_status, "retainedBytes": slot.retained_bytes,
-        "safeWalBytes": slot.safe_wal_bytes, "pressure": pressure(slot).value,
+        "lagBytes": slot.lag_bytes, "safeWalBytes": slot.safe_wal_bytes, "pressure": pressure(slot).value,
     }
 
 
@@ -131,13 +130,12 @@ async def status_of(pool: Pool, slot: str) -> Status:
     async with pool.connection() as conn:
         left_out = await (await conn.execute(LEFT_OUT)).fetchall()
         paused = await (await conn.execute(PAUSED)).fetchall()
-        parked = await (await conn.execute(PARKED)).fetchone()
         comments = await settings.get(conn, settings.COMMENTS)
         return Status(
             pages=await links.count(conn),
             # all of them, also what is empty: a gauge that is not set again would stay where it was
             queue={priority.name.lower(): depth.get(priority, Depth(0, 0.0)) for priority in Priority},
-            parked=int(parked[0]) if parked else 0,
+            parked=await parking.count(conn),
             left_out=tuple((row[0], row[1], row[2], row[3]) for row in left_out),
             paused=tuple((row[0], row[1], row[2]) for row in paused),
             held=await deletions.count_held(conn),

@@ -8,10 +8,11 @@ from typing import Final, LiteralString
 import psycopg
 from psycopg import sql
 
+from cdc import publishing
 from cdc.config import Settings
 from cdc.leadership import alone
+from cdc.operate.dropping import drop_slot
 from cdc.refusals import refused
-from cdc.serving import drop_slot
 from state.database import Connection, readable
 from state.errors import FatalError
 
@@ -32,10 +33,11 @@ class Removed:
 
     slot: bool
     schema: bool
+    publication: bool | None    # None: it is there, and not this role's to drop, or lists more than is mapped
 
 
 async def uninstall(settings: Settings, *, with_schema: bool) -> Removed:
-    """Drop the slot and, `with_schema`, the sidecar's schema.
+    """Drop the slot, the publication that it read and, `with_schema`, the sidecar's schema.
 
     Raises FatalError, with nothing dropped, while a `run` is active, or when the slot or the schema is not ours.
     """
@@ -48,9 +50,11 @@ async def uninstall(settings: Settings, *, with_schema: bool) -> Removed:
             )
         there = with_schema and await _is_there(conn, settings.state_schema)
         dropped = await drop_slot(settings)
+        # after the slot, which can't be read without it
+        unpublished = await publishing.drop(conn, settings)
         if there:
             await _drop(conn, settings.state_schema)
-        return Removed(dropped, there)
+        return Removed(dropped, there, unpublished)
 
 
 async def _connected(settings: Settings) -> Connection:

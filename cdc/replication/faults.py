@@ -14,6 +14,9 @@ import psycopg
 from state.errors import FatalError, SyncError, TransientError
 
 PLUGIN: Final = "wal2json"
+PGOUTPUT: Final = "pgoutput"
+PLUGINS: Final = (PLUGIN, PGOUTPUT)
+"""The plugins that we read; the first is the one that is used where nothing else is said."""
 
 
 class LinkLost(TransientError):
@@ -55,23 +58,29 @@ class SlotLost(SlotGone):
 class MalformedFrame(FatalError):
     """A message of the log that we can't read. Holds its length, and never its content."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, writer: str = f"{PLUGIN} with format-version 2") -> None:
         super().__init__(
-            f"a message of {length} bytes is not what {PLUGIN} with format-version 2 writes",
-            f"Install a version of {PLUGIN} that this release knows (2.5 or 2.6), then start again.",
+            f"a message of {length} bytes is not what {writer} writes",
+            f"Let the server, and {PLUGIN} where it is used (2.5 or 2.6), be of a version that this release knows, "
+            "then start again.",
         )
         self.length = length
+
+
+class PluginUnusable(FatalError):
+    """The server has not got the plugin, or does not let it be used."""
 
 
 _HINTS: Final = {
     "42501": (
         "the server does not let this plugin decode its log",
         f"As a superuser run: ALTER SYSTEM SET output_plugin_libraries = pgoutput, test_decoding, {PLUGIN}; "
-        "then SELECT pg_reload_conf(); (keep what the setting already lists).",
+        "then SELECT pg_reload_conf(); (keep what the setting already lists). Or set REPLICATION_PLUGIN=pgoutput.",
     ),
     "58P01": (
         "the output plugin is not installed on the server",
-        f"Install {PLUGIN} for the server's major version, on Debian: apt-get install postgresql-NN-{PLUGIN}.",
+        f"Install {PLUGIN} for the server's major version, on Debian: apt-get install postgresql-NN-{PLUGIN}. "
+        "Or set REPLICATION_PLUGIN=pgoutput, which every server has.",
     ),
     "53400": (
         "every replication slot of the server is taken",
@@ -108,6 +117,14 @@ def from_server(error: psycopg.Error, what: str) -> SyncError:
         message, hint = _HINTS[state]
         return FatalError(f"{what}: {message}", hint)
     return lost(what, state)
+
+
+def from_making(error: psycopg.Error, what: str) -> SyncError:
+    """Return the same for one with which the server refused to make a slot."""
+    refusal = from_server(error, what)
+    if isinstance(refusal, FatalError) and error.sqlstate in ("42501", "58P01"):
+        return PluginUnusable(str(refusal), refusal.hint)
+    return refusal
 
 
 def lost(what: str, sqlstate: str | None) -> LinkLost:

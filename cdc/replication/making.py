@@ -119,7 +119,7 @@ async def create(
         if error is None:
             return making.result()
         if not gave_up:
-            raise faults.from_server(error, f"making slot {name}") if isinstance(error, psycopg.Error) else error
+            raise faults.from_making(error, f"making slot {name}") if isinstance(error, psycopg.Error) else error
     raise blocked or faults.lost(f"making slot {name}", None)
 
 

@@ -71,9 +71,10 @@ class RowChange(msgspec.Struct, frozen=True):
 
 
 class Truncate(msgspec.Struct, frozen=True, gc=False):
-    """A listed table was emptied. `truncate a, b` gives one for each."""
+    """A listed table was emptied. `truncate a, b` gives one for each, or one that names the others in `also`."""
 
     table: str
+    also: tuple[str, ...] = ()
 
 
 class LogicalMessage(msgspec.Struct, frozen=True, gc=False):
@@ -88,7 +89,10 @@ Event = Begin | Commit | RowChange | Truncate | LogicalMessage
 
 
 class Decoder(Protocol):
-    """Turns the payload of one message of the log into an event. Pure: no IO, no clock, no memory."""
+    """Turns the payload of one message of the log into an event. Pure: no IO, no clock; made anew for each stream.
+
+    What it may remember is what the plugin says once and then counts on: what a table looks like.
+    """
 
     def decode(self, payload: bytes) -> Event | None:
         """Return the event, or None when it concerns nothing that was asked for.

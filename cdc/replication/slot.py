@@ -58,9 +58,12 @@ class SlotState:
         """Whether the server has removed log that the slot still needed: nothing can be read from it again."""
         return self.wal_status == "lost"
 
-    def is_ours(self, database: str) -> bool:
-        """Whether it is this program's, of this database: another one's is neither read nor dropped."""
-        return self.plugin == faults.PLUGIN and self.database == database
+    @property
+    def lag_bytes(self) -> int:
+        """How far the end of the log is from what was acknowledged: both are known from where the slot begins."""
+        if self.restart_lsn is None or self.confirmed_flush_lsn is None or self.retained_bytes is None:
+            return 0
+        return max(0, self.restart_lsn + self.retained_bytes - self.confirmed_flush_lsn)
 
 
 @dataclass(frozen=True, slots=True)

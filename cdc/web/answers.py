@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
+
+REASON: Final = "reason"
+"""Where an answer keeps its reason for who makes another form of it."""
 
 
 class Refusal(Exception):
@@ -29,4 +32,6 @@ class Refusal(Exception):
 def problem(status: int, reason: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> web.Response:
     """Return a JSON answer that something is not done, and why."""
     kind = HTTPStatus(status).phrase.lower().replace(" ", "_")
-    return web.json_response({"error": kind, "reason": reason, **more}, status=status, headers=dict(headers or {}))
+    answer = web.json_response({"error": kind, "reason": reason, **more}, status=status, headers=dict(headers or {}))
+    answer[REASON] = reason
+    return answer

@@ -9,8 +9,10 @@ from typing import Final
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from cdc.web.answers import Refusal, problem
+from cdc.web.headers import secure
 from state.errors import FatalError
 
 BODY_BYTES: Final = 1_000_000
@@ -65,9 +67,13 @@ def _route(request: web.Request) -> str:
     return resource.canonical if resource is not None else "unknown"
 
 
-def application(*sides: Routes) -> web.Application:
-    """Return the application with the routes of its parts; of two that match the earlier one counts."""
-    app = web.Application(middlewares=[_plain_failures], client_max_size=BODY_BYTES)
+def application(*sides: Routes, around: Iterable[Middleware] = ()) -> web.Application:
+    """Return the application with the routes of its parts; of two that match the earlier one counts.
+
+    What is `around` sees every answer, failures too.
+    """
+    app = web.Application(middlewares=[*around, _plain_failures], client_max_size=BODY_BYTES)
+    app.on_response_prepare.append(secure)
     for routes in sides:
         app.add_routes(list(routes))
     return app

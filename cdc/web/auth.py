@@ -31,6 +31,20 @@ def admitted(headers: Sequence[str], token: str) -> bool:
     )
 
 
+def now_s() -> float:
+    """Return the time by which calls are counted."""
+    return asyncio.get_running_loop().time()
+
+
+def patiently(wait_s: float) -> None:
+    """Refuse who has to wait."""
+    if wait_s > 0:
+        raise Refusal(
+            HTTPStatus.TOO_MANY_REQUESTS, "too many calls within a minute",
+            headers={"Retry-After": str(math.ceil(wait_s))},
+        )
+
+
 class Guard:
     """The door in front of the operator's endpoints."""
 
@@ -50,15 +64,14 @@ class Guard:
     def _behind(self, handler: Handler, window: Window) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             self._admit(request)
-            wait_s = window.take(asyncio.get_running_loop().time())
-            if wait_s > 0:
-                raise Refusal(
-                    HTTPStatus.TOO_MANY_REQUESTS, "too many calls within a minute",
-                    headers={"Retry-After": str(math.ceil(wait_s))},
-                )
+            patiently(window.take(now_s()))
             return await handler(request)
 
         return guarded
+
+    def count_order(self) -> None:
+        """Count an order that came by another door; refuses it where there were too many."""
+        patiently(self._orders.take(now_s()))
 
     def _admit(self, request: web.Request) -> None:
         if self._token is None:

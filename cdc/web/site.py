@@ -14,6 +14,7 @@ from cdc.web.application import application
 from cdc.web.audit import Audit
 from cdc.web.auth import Guard
 from cdc.web.conflicts import Conflicts
+from cdc.web.dashboard.dashboard import Dashboard
 from cdc.web.health import Probes
 from cdc.web.set_aside import SetAside
 from cdc.web.status import Status
@@ -34,6 +35,7 @@ def site(parts: Parts, probes: Probes, on_marked: Callable[[], None]) -> web.App
     webhook = Webhook(
         parts.pool, settings.notion_webhook_secret, on_marked=on_marked, observer=parts.metrics.webhook
     )
+    dashboard = Dashboard(parts, orders, overview, guard, on_marked=on_marked)
     return application(
         probes.routes(),
         webhook.routes() if settings.notion_sync_enabled else switched_off(),
@@ -42,4 +44,6 @@ def site(parts: Parts, probes: Probes, on_marked: Callable[[], None]) -> web.App
         Conflicts(parts.pool, orders, guard, on_marked=on_marked).routes(),
         Audit(parts.pool, guard).routes(),
         SetAside(parts.pool, guard).routes(),
+        dashboard.routes(),
+        around=(dashboard.middleware(),),
     )

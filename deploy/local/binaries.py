@@ -24,13 +24,15 @@ class NoPostgresError(LocalError):
 
 @dataclass(frozen=True, slots=True)
 class PostgresBinaries:
-    """The programs of one Postgres installation that can load wal2json."""
+    """The programs of one Postgres installation."""
 
     bin_dir: Path
     version: str
     """As in `15.18`."""
     lists_plugins: bool
     """Whether this minor wants wal2json listed before it lets anyone use it."""
+    has_wal2json: bool = True
+    """Whether it can load wal2json; without, pgoutput is what it decodes with."""
 
     @property
     def major(self) -> str:
@@ -42,7 +44,7 @@ class PostgresBinaries:
 
 
 def find_or_install(environ: Mapping[str, str] = os.environ) -> PostgresBinaries:
-    """Return a Postgres with wal2json: the one named by PG_BIN_DIR, one that is here, or one from Debian's packages.
+    """Return the Postgres named by PG_BIN_DIR, else one with wal2json that is here, or one from Debian's packages.
 
     Raises NoPostgresError with the line to type when there is none and none may be installed.
     """
@@ -66,16 +68,15 @@ def find(environ: Mapping[str, str] = os.environ) -> PostgresBinaries | None:
 
 
 def inspect(bin_dir: Path) -> PostgresBinaries:
-    """Return what the programs in `bin_dir` say about themselves; they must exist and have wal2json beside them."""
+    """Return what the programs in `bin_dir`, which must exist, say about themselves."""
     postgres = bin_dir / "postgres"
     if not postgres.exists():
         raise LocalError(f"no postgres program in {bin_dir}", hint="Point PG_BIN_DIR at a folder that holds pg_ctl.")
-    if not _plugin_in(bin_dir):
-        raise LocalError(
-            f"the Postgres in {bin_dir} has no wal2json.so in its library folder", hint=_line_to_type(_major(bin_dir))
-        )
     known_settings = output_of([postgres, "--describe-config"])
-    return PostgresBinaries(bin_dir=bin_dir, version=_version(bin_dir), lists_plugins=ALLOW_LIST in known_settings)
+    return PostgresBinaries(
+        bin_dir=bin_dir, version=_version(bin_dir), lists_plugins=ALLOW_LIST in known_settings,
+        has_wal2json=_plugin_in(bin_dir),
+    )
 
 
 def _bin_dirs(environ: Mapping[str, str]) -> Iterator[Path]:
@@ -129,14 +130,13 @@ def _install() -> None:
             return
 
 
-def _line_to_type(major: str | None = None) -> str:
+def _line_to_type() -> str:
     if sys.platform == "darwin":
         return "Start Docker, or install Postgres and build wal2json, then set PG_BIN_DIR to its bin folder."
     if shutil.which("apt-get"):
-        wanted = f"postgresql-{major}-wal2json" if major else "postgresql postgresql-15-wal2json"
-        if not major:
-            # where apt has its lists already, it knows the number that this release carries
-            with suppress(LocalError):
-                wanted = apt.packages_to_name()
+        wanted = "postgresql postgresql-15-wal2json"
+        # where apt has its lists already, it knows the number that this release carries
+        with suppress(LocalError):
+            wanted = apt.packages_to_name()
         return f"Type: sudo apt-get update && sudo apt-get install -y {wanted}"
     return "Install Postgres and its wal2json plugin (Fedora: sudo dnf install postgresql-server wal2json)."

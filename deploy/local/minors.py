@@ -30,6 +30,8 @@ def main() -> int:
     """Try what is installed and what apt offers besides; return 0 when all of them worked."""
     try:
         installed = find_or_install()
+        if not installed.has_wal2json:
+            raise LocalError(f"the Postgres in {installed.bin_dir} has no wal2json", hint="Unset PG_BIN_DIR.")
         others = _others(installed)
     except LocalError as error:
         print(error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""A private Postgres server with wal2json, for `make run` and for the tests.
+"""A private Postgres server, with wal2json where it can be had, for `make run` and for the tests.
 
 It listens on a free port of 127.0.0.1 only and has no unix socket, so the length of the clone's path does not matter.
 Everything it owns (data, log, password) lies in one folder, its home. Started by root it runs as the system user
@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy.local import container
+from deploy.local import container, wheel
 from deploy.local.binaries import ALLOW_LIST, NoPostgresError, PostgresBinaries, find_or_install
 from deploy.local.commands import LocalError, output_of, run, server_user
 from deploy.local.homes import home_of_clone, homes_ever_of, new_temporary_home, remove_home, stop_server_in
@@ -173,15 +173,24 @@ class LocalPostgres(PrivateServer):
             os.chown(path, self._user.pw_uid, self._user.pw_gid)
 
 
+def at_hand(root: Path = REPOSITORY) -> PostgresBinaries | None:
+    """Return the Postgres to use: one with wal2json, else None where a container engine serves, else the wheel's."""
+    try:
+        return find_or_install()
+    except NoPostgresError as none:
+        if container.engine_answers():
+            return None
+        try:
+            return wheel.find_or_fetch(root)
+        except LocalError as error:
+            print(error, file=sys.stderr)
+            raise none from None
+
+
 def of_clone(root: Path = REPOSITORY) -> PrivateServer:
     """Return the server of this clone, the one that `make run` uses; its data survives until `make clean`."""
-    try:
-        binaries = find_or_install()
-    except NoPostgresError:
-        if container.engine_answers():
-            return container.ContainerPostgres(root)
-        raise
-    return LocalPostgres(binaries, home_of_clone(root))
+    binaries = at_hand(root)
+    return LocalPostgres(binaries, home_of_clone(root)) if binaries else container.ContainerPostgres(root)
 
 
 def temporary(
@@ -192,13 +201,9 @@ def temporary(
 
 
 def for_tests() -> PrivateServer:
-    """Return a server for one test session, not yet started: of this machine, else in a container."""
-    try:
-        return temporary()
-    except NoPostgresError:
-        if container.engine_answers():
-            return container.ThrowawayContainer()
-        raise
+    """Return a server for one test session, not yet started: of this machine, in a container, or from the wheel."""
+    binaries = at_hand()
+    return temporary(binaries) if binaries else container.ThrowawayContainer()
 
 
 def destroy_of_clone(root: Path = REPOSITORY) -> None:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from psycopg.conninfo import conninfo_to_dict
 
+from deploy.local import wheel
 from deploy.local.binaries import find
 from deploy.local.demo_env import demo_settings
 
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     if demo is None:
         print("No demo runs. Type make run in another terminal.", file=sys.stderr)
         sys.exit(2)
-    binaries = find()
+    binaries = find() or wheel.find(REPOSITORY)
     program = binaries.program("psql") if binaries else shutil.which("psql")
     if program is None:
         print("There is no psql here. Type: sudo apt-get install -y postgresql-client", file=sys.stderr)

@@ -40,20 +40,20 @@ USUAL_PORT = 8080
 BANNER = """
 MapAble <-> Notion demo. Invented people only; nothing leaves this machine.
 
+  Dashboard  {service}/   (sign in with {admin_token})
+  Notion     {notion}/sandbox/workspace   (a stand-in; its tables can be edited)
   Postgres   {database}
-  Notion     {notion}/sandbox/databases   (a stand-in; rows of one database:
-             {notion}/sandbox/pages?database=Participants)
-  Service    {service}/readyz, /metrics and, with the token {admin_token}, /api/notion/status
 
-Change a row in another terminal, and look at its page (with a browser or curl):
+Open both in a browser. Change a row in another terminal, and watch its page:
 
   make psql SQL="update \\"User\\" set name = 'Amelia Nguyen' where id = '{first}'"
-  {notion}/sandbox/pages?database=Participants&where=Participant%20ID={first}
 
-Change a page as a person in Notion does, and look at its row:
+Change a cell of that page in the browser (or with the next line), and look at its row:
 
   make edit DATABASE=Participants ID={first} PROPERTY=Name VALUE='Amelia Tran'
   make psql SQL="select name from \\"User\\" where id = '{first}'"
+
+For scripts: {notion}/sandbox/databases, {service}/readyz, /metrics and /api/notion/status
 
   make status      where the sync stands
   Ctrl-C           stops all of it; the data stays until `make clean`
@@ -173,6 +173,8 @@ def _environment(dsn: str, said: Mapping[str, str]) -> dict[str, str]:
     return {
         **kept,
         "DATABASE_URL": dsn,
+        # a Postgres from the wheel has no wal2json
+        "REPLICATION_PLUGIN": "auto",
         "NOTION_BASE_URL": said["url"],
         "NOTION_API_KEY": said["token"],
         "NOTION_PARENT_PAGE_ID": said["parent_page_id"],

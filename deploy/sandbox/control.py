@@ -31,6 +31,7 @@ Local and unprotected; bodies and answers are JSON; a mistake answers 400 {"erro
 | GET /sandbox/moves?after=N&timeout_s=10                | returns when `moves` is greater than N: waiting, no poll  |
 | POST /sandbox/reset                                    | start over                                                |
 | /sandbox/webhooks …                                    | see webhookcontrol                                        |
+| /sandbox/workspace, /sandbox/board?database=&find=     | the page for people, and the rows that it shows           |
 """
 
 from __future__ import annotations

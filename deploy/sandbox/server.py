@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from deploy.sandbox import control, webhookcontrol
+from deploy.sandbox import browsing, control, webhookcontrol
 from deploy.sandbox.cursors import Cursors
 from deploy.sandbox.endpoints import Endpoints
 from deploy.sandbox.faults import Faults
@@ -101,6 +101,7 @@ class Sandbox:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         control.add_routes(app, self)
         webhookcontrol.add_routes(app, self)
+        browsing.add_routes(app, self)
         app.router.add_route("*", "/{path:.*}", self._gate.serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from cdc.gathering import LOOKUP_TABLES
+from cdc.gathering import LOOKUP_TABLES, tables
 from sinks.mapable.columns import insertable, writable
 from sinks.mapping.entities import CREATABLE, ENTITIES, columns_of
 from sinks.mapping.model import Column, Entity
@@ -23,10 +23,12 @@ HEAD: Final = """\
 --   psql -d mapable -c '\\password mapable_cdc'
 --
 -- Run it as a superuser; again, whenever the mapping or a line below has changed: it takes back what is not listed.
--- -v create_rows=on adds what NOTION_CREATE_ROWS needs.
+-- -v create_rows=on adds what NOTION_CREATE_ROWS needs; -v publication=mapable_cdc, the name of REPLICATION_SLOT, makes
+-- what REPLICATION_PLUGIN=pgoutput reads (Postgres 15 or newer).
 --
 -- REPLICATION has no columns: this role, and whoever steals its password, can stream every column of every table of
--- this server's log. What is not mapped is thrown away in the process, before anything is kept.
+-- this server's log. With pgoutput the process is sent mapped columns only; with wal2json the others are thrown away in
+-- it, before anything is kept.
 
 \\set ON_ERROR_STOP on
 \\if :{?role}
@@ -82,6 +84,14 @@ def rendered() -> str:
             *(f"    {_grant('insert', insertable(entity), entity.table)}" for entity in creatable),
             "\\endif",
             "",
+            "-- What pgoutput sends. MapAble can't drop these columns, or change their type, while they are listed",
+            "\\if :{?publication}",
+            "    select format('create publication %I', :'publication')",
+            "    where not exists (select from pg_publication where pubname = :'publication') \\gexec",
+            '    alter publication :"publication" set table',
+            ",\n".join(f"        {_table(table)} ({_names(columns)})" for table, columns in published().items()) + ";",
+            "\\endif",
+            "",
             "commit;",
             "",
         ]
@@ -90,10 +100,15 @@ def rendered() -> str:
 
 def readable() -> Mapping[str, tuple[str, ...]]:
     """Return the columns that the product selects, by table."""
-    tables: dict[str, tuple[str, ...]] = {table: LOOKED_UP[table] for table in LOOKUP_TABLES}
+    found: dict[str, tuple[str, ...]] = {table: LOOKED_UP[table] for table in LOOKUP_TABLES}
     for entity in ENTITIES:
-        tables[entity.table] = tuple(dict.fromkeys((*columns_of(entity), *tables.get(entity.table, ()))))
-    return tables
+        found[entity.table] = tuple(dict.fromkeys((*columns_of(entity), *found.get(entity.table, ()))))
+    return found
+
+
+def published() -> Mapping[str, tuple[str, ...]]:
+    """Return the columns that are decoded, by table."""
+    return {table: tuple(sorted(columns)) for table, columns in tables(ENTITIES).items()}
 
 
 def opened(entity: Entity) -> tuple[str, ...]:
@@ -107,8 +122,11 @@ def _table(name: str) -> str:
 
 
 def _grant(right: str, columns: Iterable[str], table: str) -> str:
-    named = ", ".join(f'"{column}"' for column in columns)
-    return f"grant {right} ({named}) on {_table(table)} to {ROLE};"
+    return f"grant {right} ({_names(columns)}) on {_table(table)} to {ROLE};"
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
 
 
 if __name__ == "__main__":

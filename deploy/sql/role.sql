@@ -4,10 +4,12 @@
 --   psql -d mapable -c '\password mapable_cdc'
 --
 -- Run it as a superuser; again, whenever the mapping or a line below has changed: it takes back what is not listed.
--- -v create_rows=on adds what NOTION_CREATE_ROWS needs.
+-- -v create_rows=on adds what NOTION_CREATE_ROWS needs; -v publication=mapable_cdc, the name of REPLICATION_SLOT, makes
+-- what REPLICATION_PLUGIN=pgoutput reads (Postgres 15 or newer).
 --
 -- REPLICATION has no columns: this role, and whoever steals its password, can stream every column of every table of
--- this server's log. What is not mapped is thrown away in the process, before anything is kept.
+-- this server's log. With pgoutput the process is sent mapped columns only; with wal2json the others are thrown away in
+-- it, before anything is kept.
 
 \set ON_ERROR_STOP on
 \if :{?role}
@@ -68,6 +70,21 @@ grant update ("title", "riskLevel", "status", "category", "updatedAt") on :"sche
     grant insert ("id", "incidentType", "description", "occurredAt", "status", "ndisReported", "updatedAt", "participantId", "reportedBy") on :"schema"."Incident" to :"role";
     grant insert ("id", "complaintNumber", "source", "description", "status", "receivedAt", "updatedAt", "participantId") on :"schema"."Complaint" to :"role";
     grant insert ("id", "title", "riskLevel", "status", "category", "updatedAt", "participantId", "description", "identifiedBy") on :"schema"."Risk" to :"role";
+\endif
+
+-- What pgoutput sends. MapAble can't drop these columns, or change their type, while they are listed
+\if :{?publication}
+    select format('create publication %I', :'publication')
+    where not exists (select from pg_publication where pubname = :'publication') \gexec
+    alter publication :"publication" set table
+        :"schema"."User" ("email", "id", "name", "role"),
+        :"schema"."Worker" ("id"),
+        :"schema"."NDISPlan" ("endDate", "id", "participantId", "planManagerId", "planNumber", "remainingBudget", "startDate", "status", "totalBudget"),
+        :"schema"."CarePlan" ("goals", "id", "participantId", "planName", "reviewDate", "startDate", "status", "workerId"),
+        :"schema"."Incident" ("description", "id", "incidentType", "ndisReported", "occurredAt", "participantId", "status"),
+        :"schema"."Complaint" ("complaintNumber", "description", "id", "participantId", "receivedAt", "source", "status"),
+        :"schema"."Risk" ("category", "id", "participantId", "riskLevel", "status", "title"),
+        :"schema"."PaymentTransaction" ("amount", "createdAt", "id", "participantId", "providerId", "serviceCode", "status");
 \endif
 
 commit;

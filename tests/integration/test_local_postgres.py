@@ -19,6 +19,7 @@ from deploy.local.demo_env import configured, environment_for
 from deploy.local.homes import home_of_clone, homes_ever_of
 from deploy.local.postgres import LocalPostgres, temporary
 from deploy.local.server import GivenServer, PostgresServer, PrivateServer
+from tests.plugins import wal2json_only
 
 
 @pytest.fixture
@@ -42,6 +43,7 @@ def database(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop_database(name)
 
 
+@wal2json_only
 def test_a_change_comes_out_of_a_wal2json_slot(postgres_server: PostgresServer, database: str) -> None:
     with psycopg.connect(postgres_server.dsn(database), autocommit=True) as conn:
         conn.execute("select pg_create_logical_replication_slot('ground', 'wal2json')")
@@ -64,7 +66,7 @@ def test_a_database_is_utf8_and_orders_text_by_code_point(postgres_server: Postg
 def test_dropping_a_database_takes_its_slots_and_clients_with_it(postgres_server: PostgresServer) -> None:
     postgres_server.create_database("doomed")
     stream = psycopg.connect(f"{postgres_server.dsn('doomed')}?replication=database", autocommit=True)
-    stream.execute("CREATE_REPLICATION_SLOT doomed LOGICAL wal2json")
+    stream.execute("CREATE_REPLICATION_SLOT doomed LOGICAL test_decoding")
     stream.pgconn.send_query(b"START_REPLICATION SLOT doomed LOGICAL 0/0")
     stream.pgconn.get_result()
 
@@ -184,6 +186,7 @@ def test_a_folder_without_wal2json_is_named_with_the_line_to_type(tmp_path: Path
         find_or_install({"PG_BIN_DIR": str(tmp_path)})
 
 
+@wal2json_only
 def test_the_allow_list_is_written_exactly_where_the_server_knows_it() -> None:
     right = find_or_install()
     server = temporary(replace(right, lists_plugins=not right.lists_plugins))

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.plugins import PLUGIN
+
 PROGRAM = Path(sys.executable).parent / "mapable-cdc"
 START_TIMEOUT_S = 30.0
 
@@ -29,6 +31,7 @@ def environment(dsn: str, notion_url: str, token: str, parent_page_id: str, **se
         "HTTP_PORT": "0",
         # looks cost requests, and tests count those: a test that is about looking says so
         "NOTION_POLL_SECONDS": "0",
+        "REPLICATION_PLUGIN": PLUGIN,
         "LOG_LEVEL": "debug",
         "LOG_FORMAT": "json",
         **settings,

@@ -117,6 +117,12 @@ async def test_the_demo_comes_up_follows_changes_both_ways_and_stops_cleanly_twi
             found = re.search(r"(http://\S+)/sandbox/databases", said)
             assert found is not None
             settings = settings_in(clone / ".local" / "demo.env")
+            dashboard = re.search(r"(http://\S+)   \(sign in with (\S+)\)", said)
+            assert dashboard is not None
+            assert dashboard[2] == settings["ADMIN_TOKEN"]
+            async with aiohttp.ClientSession(raise_for_status=True) as session:
+                assert "Sign in" in await (await session.get(dashboard[1])).text()
+                assert "<table>" in await (await session.get(f"{found[1]}/sandbox/workspace")).text()
 
             update, select = statements(said)
             assert "UPDATE 1" in await psql(clone, update.replace("Amelia Nguyen", name))

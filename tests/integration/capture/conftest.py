@@ -7,6 +7,11 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
+from cdc.gathering import tables
+from cdc.replication import publication
+from cdc.replication.faults import PGOUTPUT
+from cdc.replication.publication import Wanted
+from sinks.mapping.entities import ENTITIES
 from state.database import conninfo, open_pool
 from state.migrations import migrate
 from tests.integration.capture.stage import Stage
@@ -25,6 +30,9 @@ async def stage(mapable_dsn: str) -> AsyncIterator[Stage]:
     ):
         await migrate(conn, SCHEMA)
         source = Source(mapable_dsn, conn)
+        if source.plugin == PGOUTPUT:
+            mapped = tables(ENTITIES)
+            await publication.ensure(conn, Wanted(source.slot, "public", mapped, mapped.keys()))
         await source.create_slot()
         made = Stage(source, pool)
         await made.spy()

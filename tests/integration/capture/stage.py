@@ -12,8 +12,8 @@ from typing import Final
 
 from cdc.capture import Capture
 from cdc.gathering import Gathering, tables
+from cdc.replication.plugins import reading
 from cdc.replication.stream import ReplicationStream
-from cdc.replication.wal2json import Decoder, options
 from sinks.mapping.entities import ENTITIES, by_name, columns_of
 from state import stamps
 from state.database import Pool
@@ -27,11 +27,15 @@ values ('{id}', '', '', 'LOW', '', '', now())
 
 EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Read by SQL and not by our decoder: when the last of the commits since the last look was
-SPY: Final = "select pg_create_logical_replication_slot('spy', 'wal2json', temporary => true)"
-COMMITTED: Final = """
-select max((data::json ->> 'timestamp')::timestamptz)
-from pg_logical_slot_get_changes('spy', null, null, 'format-version', '2', 'include-timestamp', '1',
-    'include-transaction', '0', 'add-tables', 'public.*')
+SPY: Final = "select pg_create_logical_replication_slot('spy', 'test_decoding', temporary => true)"
+COMMITTED: Final = r"""
+with said as materialized (
+    select xid::text as xid, data
+    from pg_logical_slot_get_changes('spy', null, null, 'include-timestamp', '1', 'skip-empty-xacts', '1')
+)
+select max(substring(data from '\(at (.*)\)$')::timestamptz)
+from said
+where data like 'COMMIT %' and xid in (select xid from said where data like 'table public.%')
 """
 
 _sentinels = count()
@@ -63,8 +67,9 @@ class Stage:
     async def capturing(self, *, per_column: bool = False, dsn: str | None = None) -> AsyncIterator[asyncio.Task[None]]:
         """Capture until the end of the block, as the active process does; a commit is let go at once."""
         listed = tables(ENTITIES)
-        gathering = Gathering(Decoder(listed, "public"), ENTITIES)
-        async with ReplicationStream(dsn or self.source.dsn, self.source.slot, options("public", listed)) as stream:
+        decoder, options = reading(self.source.plugin, listed, "public", self.source.slot)
+        gathering = Gathering(decoder, ENTITIES)
+        async with ReplicationStream(dsn or self.source.dsn, self.source.slot, options) as stream:
             capture = Capture(self.pool, self.source.slot, gathering, on_marked=lambda: None, per_column=per_column)
             task = asyncio.create_task(capture.run(stream), name="capture")
             try:

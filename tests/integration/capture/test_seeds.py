@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from cdc.gathering import tables
+from cdc.replication.plugins import reading
 from cdc.replication.port import RowChange
-from cdc.replication.wal2json import Decoder, options
 from deploy.local.demo import data
 from sinks.mapable.rows import Rows, adapt
 from sinks.mapping.entities import ENTITIES, by_name
@@ -183,12 +183,10 @@ async def skip(stage: Stage) -> None:
 
 async def decoded(stage: Stage) -> list[RowChange]:
     """Return every change that the slot has for us, without taking any."""
-    listed = tables(ENTITIES)
-    asked = [option for option in options("public", listed) if not option.optional]
-    named = [part for option in asked for part in (option.name, option.value)]
+    decoder, options = reading(stage.source.plugin, tables(ENTITIES), "public", stage.source.slot)
+    asked = [part for option in options if not option.optional for part in (option.name, option.value)]
     cursor = await stage.source.conn.execute(
-        "select data from pg_logical_slot_peek_changes(%s, null, null, variadic %s)", (stage.source.slot, named)
+        "select data from pg_logical_slot_peek_binary_changes(%s, null, null, variadic %s)", (stage.source.slot, asked)
     )
-    decoder = Decoder(listed, "public")
-    events = [decoder.decode(row[0].encode()) for row in await cursor.fetchall()]
+    events = [decoder.decode(row[0]) for row in await cursor.fetchall()]
     return [event for event in events if isinstance(event, RowChange)]

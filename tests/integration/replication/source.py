@@ -13,11 +13,13 @@ import psycopg
 
 from cdc.replication import making
 from cdc.replication import slot as slots
+from cdc.replication.faults import PGOUTPUT
 from cdc.replication.frames import XLogData
-from cdc.replication.port import Begin, Commit, Event, LogicalMessage, RowChange
+from cdc.replication.plugins import Reading, reading
+from cdc.replication.port import Begin, Commit, Decoder, Event, LogicalMessage, RowChange, Truncate
 from cdc.replication.stream import ReplicationStream
-from cdc.replication.wal2json import Decoder, options
 from state.changes import Lsn
+from tests.plugins import PLUGIN
 
 WAIT_S = 30.0
 NEVER_S = 3600.0
@@ -45,6 +47,8 @@ class Source:
     dsn: str = field(repr=False)
     conn: psycopg.AsyncConnection[Any]
     slot: str = field(default_factory=lambda: f"test_{secrets.token_hex(6)}")
+    plugin: str = PLUGIN
+    decoders: dict[ReplicationStream, Decoder] = field(default_factory=dict, repr=False)
 
     async def run(self, *statements: str) -> None:
         """Run each statement in a transaction of its own; one string with several is one transaction."""
@@ -58,7 +62,16 @@ class Source:
 
     async def create_slot(self) -> Lsn:
         """Make the slot: what is committed from now on is in the stream."""
-        return await making.create(self.dsn, self.slot, WAIT_S)
+        published = f"select exists (select from pg_publication where pubname = '{self.slot}')"  # noqa: S608
+        if self.plugin == PGOUTPUT and not await self.value(published):
+            # tables that are made later, too
+            await self.run(f'create publication "{self.slot}" for all tables')
+        return await making.create(self.dsn, self.slot, WAIT_S, self.plugin)
+
+    def reading(self, tables: Mapping[str, Sequence[str]]) -> Reading:
+        """Return what decodes these columns of these tables, and what the plugin is asked for."""
+        listed = {name: frozenset(columns) for name, columns in tables.items()}
+        return reading(self.plugin, listed, "public", self.slot)
 
     async def state(self) -> slots.SlotState:
         """Return the slot's state; it must be there."""
@@ -68,13 +81,15 @@ class Source:
 
     def stream(self, *tables: str, **settings: Any) -> ReplicationStream:
         """Return a stream of the slot for `tables`, not entered yet."""
-        return ReplicationStream(self.dsn, self.slot, options("public", tables or ("listed",)), **settings)
+        asked = self.reading(dict.fromkeys(tables or ("listed",), ())).options
+        return ReplicationStream(self.dsn, self.slot, asked, **settings)
 
     async def read(self, stream: ReplicationStream, tables: Mapping[str, Sequence[str]]) -> list[Transaction]:
         """Return every transaction that was committed before this call and not read from `stream` yet."""
         mark = f"mark {next(_marks)}"
         await self.conn.execute("select pg_logical_emit_message(true, 'mapable_cdc', %s)", (mark,))
-        decoder = Decoder({name: frozenset(columns) for name, columns in tables.items()}, "public")
+        # one for a stream: pgoutput says once what a table looks like
+        decoder = self.decoders.setdefault(stream, self.reading(tables).decoder)
         seen: list[Transaction] = []
         inner: list[Event] = []
         async with asyncio.timeout(WAIT_S):
@@ -90,6 +105,8 @@ class Source:
                                 return seen
                             seen.append(Transaction(event, tuple(inner)))
                             inner.clear()
+                        case Truncate(table, also):
+                            inner += [Truncate(each) for each in (table, *also)]
                         case _:
                             inner.append(event)
 

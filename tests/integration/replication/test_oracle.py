@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
@@ -16,6 +17,7 @@ from psycopg.types.json import Jsonb
 
 from cdc.replication.port import Kind
 from tests.integration.replication.source import Source, Transaction
+from tests.plugins import PLUGINS
 
 # Neither U+0000 nor lone surrogates can be in a Postgres text.
 TEXTS: Final = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40)
@@ -51,13 +53,14 @@ SHOW: Final = f"select id, {', '.join(f'{n}::text' for n in COLUMNS)} from oracl
 PINNED: Final = "set timezone = 'UTC'; set datestyle = 'ISO'; set extra_float_digits = 1"
 
 
+@pytest.mark.parametrize("plugin", PLUGINS)
 @settings(ON_A_SERVER)
 @given(ROWS, ROWS)
 async def test_every_value_comes_out_as_postgres_prints_it(
-    mapable_dsn: str, rows: list[dict[str, Any]], later: list[dict[str, Any]]
+    mapable_dsn: str, plugin: str, rows: list[dict[str, Any]], later: list[dict[str, Any]]
 ) -> None:
     async with await psycopg.AsyncConnection.connect(mapable_dsn, autocommit=True) as conn:
-        source = Source(mapable_dsn, conn)
+        source = Source(mapable_dsn, conn, plugin=plugin)
         await source.run(PINNED, "drop table if exists oracle", CREATE)
         await source.create_slot()
         expected = [await _written(source, batch) for batch in (rows, later) if batch]
@@ -86,14 +89,15 @@ ENDS: Final = st.sampled_from(("commit", "commit", "commit", "rollback"))
 TURNS: Final = st.lists(st.tuples(st.integers(0, WRITERS - 1), STEPS, ENDS | st.none()), min_size=1, max_size=25)
 
 
+@pytest.mark.parametrize("plugin", PLUGINS)
 @settings(ON_A_SERVER)
 @given(TURNS)
 async def test_replaying_the_stream_gives_the_table_whoever_wrote_in_between(
-    mapable_dsn: str, turns: list[tuple[int, list[str], str | None]]
+    mapable_dsn: str, plugin: str, turns: list[tuple[int, list[str], str | None]]
 ) -> None:
     async with AsyncExitStack() as stack:
         conn = await stack.enter_async_context(await psycopg.AsyncConnection.connect(mapable_dsn, autocommit=True))
-        source = Source(mapable_dsn, conn)
+        source = Source(mapable_dsn, conn, plugin=plugin)
         await source.run("drop table if exists ledger", "create table ledger (id text primary key, n bigint)")
         await source.create_slot()
         writers = [

@@ -11,11 +11,10 @@ from cdc.replication import making
 from cdc.replication import slot as slots
 from cdc.replication.faults import LinkLost, SlotBlocked, SlotBusy, SlotExists, SlotLost
 from cdc.replication.frames import parse_lsn
-from cdc.replication.stream import ReplicationStream
-from cdc.replication.wal2json import options
 from deploy.local.server import PrivateServer
 from state.errors import FatalError
 from tests.integration.replication.source import WAIT_S, Source, read_for_ever
+from tests.plugins import PLUGIN
 
 
 async def test_no_slot_is_nothing(source: Source) -> None:
@@ -28,7 +27,7 @@ async def test_a_new_slot_is_ours_idle_and_holds_the_log_from_its_point_on(sourc
 
     state = await source.state()
 
-    assert (state.name, state.plugin) == (source.slot, "wal2json")
+    assert (state.name, state.plugin) == (source.slot, source.plugin)
     assert state.database == await source.value("select current_database()")
     assert (state.active, state.active_pid, state.lost) == (False, None, False)
     assert state.confirmed_flush_lsn == point
@@ -88,7 +87,7 @@ async def test_an_open_transaction_that_has_written_is_named_and_no_half_slot_st
         await writer.execute("update listed set name = 'CANARY'")
 
         with pytest.raises(SlotBlocked, match=str(writer.info.backend_pid)) as caught:
-            await making.create(source.dsn, "blocked", 0.5)
+            await making.create(source.dsn, "blocked", 0.5, PLUGIN)
 
         assert writer.info.backend_pid in caught.value.pids
         assert "CANARY" not in str(caught.value)
@@ -103,7 +102,7 @@ async def test_a_writer_of_another_database_is_named_too(source: Source) -> None
         await writer.execute("select pg_current_xact_id()")
 
         with pytest.raises(SlotBlocked) as caught:
-            await making.create(source.dsn, "blocked_elsewhere", 0.5)
+            await making.create(source.dsn, "blocked_elsewhere", 0.5, PLUGIN)
 
         assert writer.info.backend_pid in caught.value.pids
 
@@ -111,7 +110,7 @@ async def test_a_writer_of_another_database_is_named_too(source: Source) -> None
 async def test_a_slot_is_made_as_soon_as_the_writer_is_done(source: Source) -> None:
     async with await psycopg.AsyncConnection.connect(source.dsn) as writer:
         await writer.execute("insert into listed values ('before')")
-        making_it = asyncio.create_task(making.create(source.dsn, f"{source.slot}_late", WAIT_S))
+        making_it = asyncio.create_task(making.create(source.dsn, f"{source.slot}_late", WAIT_S, PLUGIN))
         await source.until("select exists (select from pg_locks where locktype = 'transactionid' and not granted)")
         await writer.commit()
 
@@ -121,7 +120,7 @@ async def test_a_slot_is_made_as_soon_as_the_writer_is_done(source: Source) -> N
 async def test_a_cancelled_making_leaves_no_slot(source: Source) -> None:
     async with await psycopg.AsyncConnection.connect(source.dsn) as writer:
         await writer.execute("insert into listed values ('before')")
-        making_it = asyncio.create_task(making.create(source.dsn, "cancelled", WAIT_S))
+        making_it = asyncio.create_task(making.create(source.dsn, "cancelled", WAIT_S, PLUGIN))
         await source.until("select exists (select from pg_locks where locktype = 'transactionid' and not granted)")
         making_it.cancel()
         await asyncio.wait([making_it])
@@ -160,9 +159,9 @@ async def test_a_position_is_read_as_postgres_counts_it(source: Source) -> None:
 
 async def test_a_slot_whose_log_was_removed_is_lost_for_inspection_and_stream(private_postgres: PrivateServer) -> None:
     dsn = private_postgres.dsn()
-    await making.create(dsn, "lost", WAIT_S)
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
         source = Source(dsn, conn, "lost")
+        await source.create_slot()
         await source.run("alter system set max_slot_wal_keep_size = '1MB'", "alter system set min_wal_size = '32MB'",
                          "alter system set max_wal_size = '32MB'", "select pg_reload_conf()",
                          "create table filler (a text)")  # fmt: skip
@@ -172,7 +171,7 @@ async def test_a_slot_whose_log_was_removed_is_lost_for_inspection_and_stream(pr
 
         state = await source.state()
         with pytest.raises(SlotLost):
-            await ReplicationStream(dsn, "lost", options("public", ["filler"])).__aenter__()
+            await source.stream("filler").__aenter__()
 
         assert (state.restart_lsn, state.safe_wal_bytes, state.retained_bytes) == (None, None, None)
         assert await slots.drop(conn, "lost")
@@ -188,7 +187,7 @@ async def test_a_server_that_logs_too_little_is_a_matter_for_a_person(private_po
 
     assert level == ("replica",)
     with pytest.raises(FatalError) as caught:
-        await making.create(dsn, "s", WAIT_S)
+        await making.create(dsn, "s", WAIT_S, PLUGIN)
     assert "wal_level = logical" in caught.value.hint
 
 

@@ -9,10 +9,10 @@ from cdc.replication.faults import LinkLost, SlotBusy, SlotMissing
 from cdc.replication.link import connect
 from cdc.replication.port import PluginOption
 from cdc.replication.stream import ReplicationStream
-from cdc.replication.wal2json import options
 from deploy.local.server import PostgresServer
 from state.errors import FatalError
 from tests.integration.replication.source import Source
+from tests.plugins import wal2json_only
 
 
 async def test_a_second_reader_is_told_that_the_slot_is_busy(source: Source) -> None:
@@ -35,7 +35,7 @@ async def test_a_slot_that_is_not_there_is_missing(source: Source) -> None:
 
 
 async def test_another_databases_slot_is_a_mistake(source: Source, postgres_server: PostgresServer) -> None:
-    asked = options("public", ["listed"])
+    asked = source.reading({"listed": ()}).options
 
     with pytest.raises(FatalError) as caught:
         await ReplicationStream(postgres_server.dsn("postgres"), source.slot, asked).__aenter__()
@@ -43,8 +43,9 @@ async def test_another_databases_slot_is_a_mistake(source: Source, postgres_serv
     assert "of this very database" in caught.value.hint
 
 
+@wal2json_only
 async def test_an_option_that_the_plugin_does_not_know_is_left_out_only_if_it_may_be(source: Source) -> None:
-    asked = options("public", ["listed"])
+    asked = source.reading({"listed": ()}).options
     spare = PluginOption("no-such-option", "it's", optional=True)
     async with ReplicationStream(source.dsn, source.slot, (*asked, spare)) as stream:
         await source.run("insert into listed values ('a')")
@@ -61,7 +62,7 @@ async def test_a_database_in_another_encoding_is_refused(postgres_server: Postgr
     await source.run(f"create database {name} encoding 'LATIN1' locale 'C' template template0")
     try:
         with pytest.raises(FatalError, match="LATIN1"):
-            await ReplicationStream(postgres_server.dsn(name), "s", options("public", ["listed"])).__aenter__()
+            await ReplicationStream(postgres_server.dsn(name), "s", source.reading({"listed": ()}).options).__aenter__()
     finally:
         postgres_server.drop_database(name)
 

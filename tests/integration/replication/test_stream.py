@@ -26,6 +26,11 @@ async def keys(source: Source, stream: ReplicationStream) -> list[str | None]:
     return [row.key for transaction in await source.read(stream, LISTED) for row in transaction.rows]
 
 
+def kind(payload: bytes) -> bytes:
+    """Return the letter for what a message is; both plugins have the same ones."""
+    return payload.removeprefix(b'{"action":"')[:1]
+
+
 async def test_what_was_acknowledged_does_not_come_again(source: Source) -> None:
     await source.run(*INSERTS)
     async with source.stream() as stream:
@@ -172,7 +177,7 @@ async def test_reading_can_be_cancelled_at_any_moment_without_losing_a_message(s
     seen: list[bytes] = []
     async with source.stream() as stream, asyncio.timeout(WAIT_S):
         turns = itertools.cycle((1, 2, 3, 4))
-        while not any(b'"action":"C"' in payload for payload in seen):
+        while not any(kind(payload) == b"C" for payload in seen):
             reading = asyncio.create_task(stream.read(limit=3))
             for _ in range(next(turns)):
                 await asyncio.sleep(0)  # lets it come a little further
@@ -181,7 +186,7 @@ async def test_reading_can_be_cancelled_at_any_moment_without_losing_a_message(s
             if not reading.cancelled():
                 seen += [frame.payload for frame in reading.result() if isinstance(frame, XLogData)]
 
-    assert len([payload for payload in seen if b'"action":"I"' in payload]) == 2000
+    assert len([payload for payload in seen if kind(payload) == b"I"]) == 2000
     assert len(set(seen)) == len(seen)
 
 

@@ -1,0 +1,41 @@
+"""What pgoutput's publication has to list, from the settings, and taking it away again."""
+
+from __future__ import annotations
+
+from typing import Final, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from cdc.config import Settings
+from cdc.gathering import tables
+from cdc.replication import publication
+from cdc.replication.publication import Wanted
+from sinks.mapping.entities import ENTITIES
+from state.database import Connection
+
+VERSION: Final = "publication_version"
+"""The setting that tells which version of the publication the slot has read from its beginning."""
+DROP: Final[LiteralString] = "drop publication {}"
+
+
+def wanted(settings: Settings) -> Wanted:
+    """Return it: every mapped table may be listed, so that an entity can be switched on without the tables' owner."""
+    return Wanted(
+        settings.replication_slot, settings.direct.schema, tables(ENTITIES), frozenset(tables(settings.entities))
+    )
+
+
+async def drop(conn: Connection, settings: Settings) -> bool | None:
+    """Drop the publication and return True; False when there is none, None when it is not this role's, or not ours."""
+    what = wanted(settings)
+    found = await publication.look(conn, what)
+    if found.publication is None:
+        return False
+    if not found.publication.ours or publication.foreign(what, found):
+        return None
+    try:
+        await conn.execute(sql.SQL(DROP).format(sql.Identifier(what.name)))
+    except psycopg.errors.UndefinedObject:
+        return False  # somebody else dropped it between our look and our drop
+    return True
