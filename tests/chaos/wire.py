@@ -89,6 +89,8 @@ class Wire:
                         if self._dead(line, durable, BEFORE):
                             return
                         line.under_way = durable
+                    if line.far.is_closing():
+                        return
                     line.far.write(message)
                     if durable == (ACKNOWLEDGED,):
                         # nothing is answered to this
@@ -108,6 +110,8 @@ class Wire:
                         done, line.under_way = line.under_way, ()
                         if done and self._dead(line, done, AFTER):
                             return
+                if line.near.is_closing():
+                    break
                 line.near.write(chunk)
                 await line.near.drain()
         line.near.close()
