@@ -25,7 +25,7 @@ test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them; PLUGIN=pgout
 test-all: $(READY)  ## Run every test, slow ones too
 	@$(PY) -m pytest $(WORKERS) $(ARGS)
 
-chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=1-200, or 7)
+chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=steps,1-200)
 	@$(PY) -m tests.chaos "$${SEEDS:-steps,1-5}" --logs .local/chaos
 
 bench: $(READY)  ## Measure it beside peers and limits, and print one table (ROWS="capture latency", RUNS=5, QUICK=1)

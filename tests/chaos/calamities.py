@@ -41,7 +41,7 @@ End = Callable[[], Awaitable[None]]
 
 TERMINATE: Final = """
 select pg_terminate_backend(pid) from pg_stat_activity
-where application_name like 'mapable-cdc %' or backend_type = 'walsender' and datname = current_database()
+where datname = current_database() and (application_name like 'mapable-cdc %' or backend_type = 'walsender')
 """
 TERMINATE_LOCK: Final = """
 select pg_terminate_backend(pid) from pg_stat_activity
