@@ -159,10 +159,11 @@ async def test_a_kill_right_after_the_slot_was_made_is_made_up_for(plant: Plant)
         assert await plant.value(MARKED)
 
 
-async def test_a_slot_of_somebody_else_is_left_alone(plant: Plant) -> None:
+@pytest.mark.parametrize("plugin", ["wal2json", "pgoutput", "auto"])
+async def test_a_slot_of_somebody_else_is_left_alone(plant: Plant, plugin: str) -> None:
     await plant.value("select pg_create_logical_replication_slot(%(slot)s, 'pgoutput')")
 
-    ended = await plant.types("run", REPLICATION_PLUGIN="wal2json")
+    ended = await plant.types("run", REPLICATION_PLUGIN=plugin)
 
     assert ended.code == 3
     assert "belongs to somebody else (plugin pgoutput" in ended.failure
