@@ -6,7 +6,7 @@ export SQL DATABASE ID PROPERTY VALUE PARENT_PAGE ENTITY SEEDS PYTHON
 # what tests run with, where it is said: PLUGIN=pgoutput, POSTGRES=18 (the wheel's, which has pgoutput only)
 export TEST_PLUGIN := $(PLUGIN)
 export TEST_POSTGRES := $(POSTGRES)
-.PHONY: help run test test-all chaos check setup backfill status psql edit postgres-minors lock clean
+.PHONY: help run test test-all chaos bench check setup backfill status psql edit postgres-minors lock clean
 # relative throughout: the clone's path may have spaces
 PY := .venv/bin/python
 READY := .venv/.stamp
@@ -25,8 +25,11 @@ test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them; PLUGIN=pgout
 test-all: $(READY)  ## Run every test, slow ones too
 	@$(PY) -m pytest $(WORKERS) $(ARGS)
 
-chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=1-200 or 7 replays)
-	@$(PY) -m tests.chaos "$${SEEDS:-1-5}" --logs .local/chaos
+chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=steps,1-200)
+	@$(PY) -m tests.chaos "$${SEEDS:-steps,1-5}" --logs .local/chaos
+
+bench: $(READY)  ## Measure it beside peers and limits, and print one table (ROWS="capture latency", RUNS=5, QUICK=1)
+	@$(PY) -m tests.bench $(ROWS) $(if $(RUNS),--runs '$(RUNS)') $(if $(filter-out 0 no false,$(QUICK)),--quick)
 
 check: $(READY)  ## Lint, types and the direction of imports
 	@$(PY) -m ruff check .

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from typing import Final
 
@@ -22,6 +23,7 @@ from cdc.gathering import Gathering, Pending
 from cdc.replication.stream import ReplicationStream
 from state import marking, stamps, streamed, work
 from state.changes import Key, Priority, Reason
+from state.copying import WORTH_IT
 from state.database import Connection, Pool
 
 CHUNK: Final = 5_000
@@ -38,6 +40,11 @@ def _give_way() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+def _without_waiting(conn: Connection, pending: Pending) -> AbstractAsyncContextManager[object]:
+    """Send statements without waiting for the answer to the one before; not those of many rows, which are copied."""
+    return conn.pipeline() if pending.size < WORTH_IT else nullcontext()
 
 
 class Capture:
@@ -94,7 +101,7 @@ class Capture:
                 async with self._pool.connection() as conn:
                     await streamed.note(conn, pending.end_lsn)
             return
-        async with self._pool.connection() as conn:
+        async with self._pool.connection() as conn, _without_waiting(conn, pending):
             if pending.bulk:
                 # before, and not in, the transaction below: within one the queue's rows are locked in key order
                 async with conn.transaction():

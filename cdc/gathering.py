@@ -58,14 +58,17 @@ class Gathering:
 
     def __init__(self, decoder: Decoder, entities: Sequence[Entity]) -> None:
         self._decoder = decoder
-        self._kinds: dict[str, tuple[str, ...]] = {table: (kind,) for table, kind in LOOKUP_TABLES.items()}
+        # for each table what its rows are to us, and how what is known of them is kept: of a looked-up row nothing is
+        self._kinds: dict[str, tuple[tuple[str, Layout | None], ...]] = {
+            table: ((kind, None),) for table, kind in LOOKUP_TABLES.items()
+        }
         self._swept_by: dict[str, frozenset[str]] = {
             table: frozenset(entity.name for entity, _ in looked_up_by(kind, entities))
             for table, kind in LOOKUP_TABLES.items()
         }
-        self._layouts = {entity.name: Layout.of(columns_of(entity)) for entity in entities}
         for entity in entities:
-            self._kinds[entity.table] = (entity.name, *self._kinds.get(entity.table, ()))
+            kind = (entity.name, Layout.of(columns_of(entity)))
+            self._kinds[entity.table] = (kind, *self._kinds.get(entity.table, ()))
             self._swept_by[entity.table] = self._swept_by.get(entity.table, frozenset()) | {entity.name}
         self._transaction: _Transaction | None = None
         self.pending = Pending()
@@ -115,15 +118,15 @@ class Gathering:
         transaction = self._transaction
         if transaction is not None:
             transaction.rows += 1
-        for kind in self._kinds.get(change.table, ()):
-            self._mark(Key(kind, change.key))
+        for kind, layout in self._kinds.get(change.table, ()):
+            key = Key(kind, change.key)
+            self._mark(key)
             if change.old_key is not None:
                 self._mark(Key(kind, change.old_key))
-            layout = self._layouts.get(kind)
             if layout is not None and transaction is not None:
                 self._stamp(kind, layout, change.key, change, transaction)
                 if not transaction.ours:
-                    self.pending.committed.setdefault(Key(kind, change.key), transaction.at)
+                    self.pending.committed.setdefault(key, transaction.at)
 
     def _mark(self, key: Key) -> None:
         pending, transaction = self.pending, self._transaction

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -27,6 +30,8 @@ ALIVE: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """A peer that vanished without a word is noticed by the kernel within seconds: nobody waits on a dead connection."""
+TRUSTED_S = 0.2
+"""Less than anybody waits before the next attempt: by then a connection that was cut off is known to be dead."""
 RECONNECT_S = 5.0
 """A pool's own attempts get rarer and rarer; after this long whoever wants a connection next begins anew, at once."""
 
@@ -69,7 +74,15 @@ async def open_pool(
 ) -> AsyncIterator[Pool]:
     """Open a pool of autocommit connections; fails at once when the database can't be reached."""
 
+    # when each was last known to work; asking one that did a moment ago costs more than many a statement
+    worked_s: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+
+    async def worked(conn: Connection) -> None:
+        worked_s[conn] = asyncio.get_running_loop().time()
+
     async def check(conn: Connection) -> None:
+        if asyncio.get_running_loop().time() - worked_s.get(conn, -math.inf) < TRUSTED_S:
+            return
         try:
             await AsyncConnectionPool.check_connection(conn)
         except psycopg.Error:
@@ -81,7 +94,7 @@ async def open_pool(
 
     pool: Pool = AsyncConnectionPool(
         info, kwargs={"autocommit": True}, min_size=1, max_size=max_size, name=name, open=False, timeout=30,
-        check=check, configure=configure, reconnect_timeout=RECONNECT_S,
+        check=check, configure=configure, reset=worked, reconnect_timeout=RECONNECT_S,
     )
     try:
         await pool.open(wait=True, timeout=CONNECT_TIMEOUT_S)

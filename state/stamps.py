@@ -5,16 +5,17 @@ Whoever writes here and in the queue touches the queue first, so that no two wai
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Final, LiteralString
 
 from state.arrays import blobs, numbers, texts
 from state.changes import Lsn
 from state.database import Connection
 from state.stamping import Change, Known, Layout, Wrote, after, times_of
+from state.wholestamps import copied, move, text_of, whole
 
 LOAD: Final[LiteralString] = """
 select system_id, hashes, changed_at, column_times, deleted_at
@@ -34,7 +35,29 @@ cross join lateral (
 ) as s
 """
 
-# sorted, as a seed's is: two that insert the same rows must come upon each other in the same order
+# For the rest of the transaction: one look into the index for each row, however many there are, and never a join
+# that reads the whole table
+BY_KEY: Final[LiteralString] = """
+select set_config('enable_' || way, 'off', true) from unnest('{hashjoin,mergejoin,seqscan}'::text[]) as way
+"""
+MANY: Final = 50
+
+# Of rows that are known
+CHANGE: Final[LiteralString] = """
+update row_stamp s set
+    hashes = n.hashes,
+    changed_at = n.changed_at,
+    column_times = n.column_times,
+    deleted_at = n.deleted_at,
+    seeded_lsn = '0/0'::pg_lsn + n.seeded_lsn
+from unnest(
+    %(ids)s::text[], %(hashes)s::bytea[], %(changed)s::timestamptz[], %(times)s::bytea[], %(deleted)s::timestamptz[],
+    %(seeded)s::numeric[]
+) as n (system_id, hashes, changed_at, column_times, deleted_at, seeded_lsn)
+where s.entity = %(entity)s and s.system_id = n.system_id
+"""
+
+# sorted, see BEGIN
 KEEP: Final[LiteralString] = """
 insert into row_stamp as s (entity, system_id, hashes, changed_at, column_times, deleted_at, seeded_lsn)
 select %(entity)s, system_id, hashes, changed_at, column_times, deleted_at, '0/0'::pg_lsn + seeded_lsn
@@ -42,7 +65,7 @@ from unnest(
     %(ids)s::text[], %(hashes)s::bytea[], %(changed)s::timestamptz[], %(times)s::bytea[], %(deleted)s::timestamptz[],
     %(seeded)s::numeric[]
 ) as n (system_id, hashes, changed_at, column_times, deleted_at, seeded_lsn)
-order by system_id
+order by system_id collate "C"
 on conflict (entity, system_id) do update set
     hashes = excluded.hashes,
     changed_at = excluded.changed_at,
@@ -63,7 +86,7 @@ where not exists (
     where k.entity = %(entity)s and k.system_id = n.system_id
         and (k.deleted_at is not null or substr(k.hashes, 1, 4) = substr(n.hashes, 1, 4))
 )
-order by n.system_id
+order by n.system_id collate "C"
 on conflict (entity, system_id) do update set
     hashes = excluded.hashes, column_times = null, seeded_lsn = excluded.seeded_lsn
 where s.deleted_at is null and substr(s.hashes, 1, 4) <> substr(excluded.hashes, 1, 4)
@@ -99,16 +122,40 @@ async def store(
     A change before `done` was stored before, and would seem new where another one came after it.
     """
     fresh = [change for change in changes if change.lsn >= done]
+    if not fresh:
+        return
+    if len(fresh) >= MANY:
+        await conn.execute(BY_KEY)
+    often = {row for row, times in Counter(change.system_id for change in fresh).items() if times > 1}
+    plain = [change for change in fresh if whole(change) and change.system_id not in often]
+    updates = [] if per_column else [change for change in plain if not change.new]
+    inserts = [change for change in plain if change.new]
+    if updates:
+        await move(conn, entity, updates)
+    if inserts and not await copied(conn, entity, inserts, per_column=per_column):
+        inserts = []
+    done_with = {change.system_id for change in (*updates, *inserts)}
+    if len(done_with) < len(fresh):
+        rest = [change for change in fresh if change.system_id not in done_with]
+        await _fold(conn, entity, rest, per_column=per_column)
+
+
+async def _fold(conn: Connection, entity: str, changes: Sequence[Change], *, per_column: bool) -> None:
+    """Store changes, any number of a row, by bringing what is known of the rows here."""
     first: dict[str, Change] = {}
-    for change in fresh:
+    for change in changes:
         first.setdefault(change.system_id, change)
     before = await _known(conn, entity, [system_id for system_id, change in first.items() if _compares(change)])
     now = dict(before)
-    for change in fresh:
+    for change in changes:
         now[change.system_id] = after(now.get(change.system_id), change, per_column=per_column)
     stamps = {system_id: known for system_id, known in now.items() if known is not before.get(system_id)}
-    if stamps:
-        await conn.execute(KEEP, {"entity": entity, **_columns(stamps)})
+    changed = {system_id: known for system_id, known in stamps.items() if system_id in before}
+    if changed:
+        await conn.execute(CHANGE, {"entity": entity, **_columns(changed)})
+    if len(changed) < len(stamps):
+        new = {system_id: known for system_id, known in stamps.items() if system_id not in before}
+        await conn.execute(KEEP, {"entity": entity, **_columns(new)})
 
 
 async def seed(conn: Connection, entity: str, hashes: Mapping[str, bytes]) -> None:
@@ -140,13 +187,8 @@ def _columns(stamps: Mapping[str, Known]) -> dict[str, str]:
     return {
         "ids": texts(stamps),
         "hashes": blobs(stamp.hashes for stamp in known),
-        "changed": texts(_text(stamp.changed_at) for stamp in known),
+        "changed": texts(text_of(stamp.changed_at) for stamp in known),
         "times": blobs(stamp.column_times for stamp in known),
-        "deleted": texts(_text(stamp.deleted_at) for stamp in known),
+        "deleted": texts(text_of(stamp.deleted_at) for stamp in known),
         "seeded": numbers(stamp.seeded_lsn for stamp in known),
     }
-
-
-@lru_cache(maxsize=256)
-def _text(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment is not None else None

@@ -15,6 +15,7 @@ from typing import Final, LiteralString
 
 from psycopg.rows import class_row
 
+from state import fresh
 from state.arrays import numbers, texts
 from state.changes import Key, Lsn, Priority, Reason
 from state.database import Connection, Pool
@@ -35,8 +36,9 @@ marks as (
 insert into work as w (entity, system_id, reasons, priority, xid)
 select m.entity, m.system_id, %(reasons)s, %(priority)s, {XID8}
 from marks m cross join now_xid n
--- sorted: two writers that upsert the same keys must take their locks in the same order
-order by m.entity, m.system_id
+-- sorted: two writers that upsert the same keys must take their locks in the same order, whether they are sorted by
+-- the server or by Python
+order by m.entity collate "C", m.system_id collate "C"
 on conflict (entity, system_id) do update set
     gen = excluded.gen,
     reasons = w.reasons | excluded.reasons,
@@ -58,7 +60,7 @@ marked as (
     insert into work as w (entity, system_id, reasons, priority)
     select %(entity)s, system_id, %(reasons)s, %(priority)s
     from page
-    order by system_id
+    order by system_id collate "C"
     on conflict (entity, system_id) do update set
         gen = excluded.gen,
         reasons = w.reasons | excluded.reasons,
@@ -106,7 +108,7 @@ HOLD_MANY: Final[LiteralString] = """
 select w.entity, w.system_id from work w
 join unnest(%(entities)s::text[], %(ids)s::text[], %(fences)s::bigint[]) as c (entity, system_id, fence)
     on w.entity = c.entity and w.system_id = c.system_id and w.fence = c.fence
-order by w.entity, w.system_id
+order by w.entity collate "C", w.system_id collate "C"
 for update of w
 """
 
@@ -133,7 +135,9 @@ where w.entity = c.entity and w.system_id = c.system_id and w.fence = c.fence
 # Their attempts did not fail, they were cut short: a few restarts must not bring work closer to being parked.
 TAKE_OVER: Final[LiteralString] = """
 with held as (
-    select entity, system_id from work where fence is not null order by entity, system_id for update
+    select entity, system_id from work where fence is not null
+    order by entity collate "C", system_id collate "C"
+    for update
 )
 update work w set
     fence = null,
@@ -254,7 +258,7 @@ async def mark(
     conn: Connection, keys: Mapping[Key, int | None], *, reason: Reason, priority: Priority
 ) -> None:
     """Mark `keys` dirty. The value is the 32-bit xid of the source transaction; None: there is none to wait for."""
-    if not keys:
+    if not keys or await fresh.mark(conn, keys, reasons=int(reason), priority=int(priority)):
         return
     await conn.execute(
         MARK,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -62,6 +65,24 @@ def test_imports_point_right(package: str) -> None:
 
     assert files
     assert wrong == []
+
+
+def test_whatever_is_imported_is_declared_and_not_somebody_elses_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = {re.split(r"[\[<>=]", line)[0] for line in project["dependencies"]}
+    made_by = packages_distributions()
+
+    used = {
+        module.split(".")[0]
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for module in imports(path)
+        if not stdlib(module)
+    } - set(PACKAGES)
+
+    assert used
+    names = {name: {each.replace("_", "-").lower() for each in made_by[name]} for name in sorted(used)}
+    assert [name for name, distributions in names.items() if not distributions & declared] == []
 
 
 def test_the_product_never_imports_from_its_deployment_or_tests() -> None:

@@ -95,6 +95,7 @@ class Backfill:
         a person must act first.
         """
         await sink_of(self._parts)
+        await cluster.ours(self._parts.pool, self._parts.settings.direct.dsn)
         started_at = await self._now()
         await self._parts.marker.start(self._entities)
         return await self.see_through(started_at)

@@ -62,7 +62,6 @@ def parked_as_json(item: Parked) -> dict[str, Any]:
         "reason": item.reason,
         "message": item.message,
         "attempts": item.attempts,
-        "parkedAt": time_as_json(item.parked_at),
     }
 
 

@@ -94,8 +94,8 @@ class Acting:
                 Priority(now.claim.priority)
             ) as turn:
                 patience.reschedule(None)
-                claim = await self._queue.renew(now.claim)
-                if turn.waited_s > STALE_AFTER_S or claim.gen != now.claim.gen:
+                if turn.waited_s > STALE_AFTER_S:
+                    claim = await self._queue.renew(now.claim)
                     (now,) = await self._reader.read(now.entity, [claim])
                 # what was read again may call for another page, or for none
                 plan = now.plan

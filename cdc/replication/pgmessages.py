@@ -30,13 +30,8 @@ _INT32: Final = struct.Struct("!I")
 _INT16: Final = struct.Struct("!H")
 
 
-class Cell(NamedTuple):
-    """One column of a row: what it is, and where in the message its value stands. No value is taken out here."""
-
-    kind: int
-    start: int
-    stop: int
-
+Cell = tuple[int, int, int]
+"""One column of a row: what it is, and where in the message its value begins and ends. No value is taken out here."""
 
 Row = list[Cell]
 
@@ -215,6 +210,7 @@ def _row(payload: bytes, at: int) -> tuple[Row, int]:
     """Return the cells of the row that begins at `at`, and where it ends."""
     (count,) = _INT16.unpack_from(payload, at)
     at += 2
+    size = _INT32.unpack_from
     cells: Row = []
     for _ in range(count):
         kind = payload[at]
@@ -222,10 +218,10 @@ def _row(payload: bytes, at: int) -> tuple[Row, int]:
         start = at
         if kind in (TEXT, BINARY):
             start += 4
-            at = start + _INT32.unpack_from(payload, at)[0]
+            at = start + size(payload, at)[0]
         elif kind not in (NULL, UNCHANGED):
             raise ValueError("no kind of cell")
-        cells.append(Cell(kind, start, at))
+        cells.append((kind, start, at))
     return cells, at
 
 

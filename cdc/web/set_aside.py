@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 
 from cdc.operate import parking as actions
-from cdc.operate.records import deletion_as_json, parked_as_json
+from cdc.operate.records import deletion_as_json, parked_as_json, time_as_json
 from cdc.reconcile import holding
 from cdc.web.application import Handler, Routes
 from cdc.web.auth import Guard
@@ -48,7 +48,8 @@ class SetAside:
         entity, limit = listing_of(request, actions.NAMES)
         async with self._pool.connection() as conn:
             found = await parking.named(conn, entity=entity, limit=limit)
-        return web.json_response({"parked": [parked_as_json(item) for item in found]})
+        told = [{**parked_as_json(item), "parkedAt": time_as_json(item.parked_at)} for item in found]
+        return web.json_response({"parked": told})
 
     async def _deletes(self, request: web.Request) -> web.Response:
         entity, limit = listing_of(request, HELD)

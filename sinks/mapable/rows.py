@@ -191,24 +191,16 @@ class Rows:
         columns: list[sql.Composable] = [
             sql.SQL("r.{}").format(sql.Identifier(column)) for column in columns_of(entity)
         ]
-        joins: list[sql.Composable] = []
+        joins = [self._looked_up(entity.table, sql.Identifier("r"), sql.SQL("k.id"), columns_of(entity))]
         for number, field in enumerate(lookup_fields(entity)):
             source = field.source
             assert isinstance(source, Lookup)
             user, worker = sql.Identifier(f"user{number}"), sql.Identifier(f"worker{number}")
             reference = sql.SQL("r.{}").format(sql.Identifier(source.column))
             if source.via is LookupVia.WORKER:
-                joins.append(
-                    sql.SQL("left join {table} {worker} on {worker}.id = {reference}").format(
-                        table=sql.Identifier(self._schema, "Worker"), worker=worker, reference=reference
-                    )
-                )
+                joins.append(self._looked_up("Worker", worker, reference, ("id", "userId")))
                 reference = sql.SQL("{}.{}").format(worker, sql.Identifier("userId"))
-            joins.append(
-                sql.SQL("left join {table} {user} on {user}.id = {reference}").format(
-                    table=sql.Identifier(self._schema, "User"), user=user, reference=reference
-                )
-            )
+            joins.append(self._looked_up("User", user, reference, ("id", "name", "email")))
             columns += [
                 sql.SQL("{}.{} as {}").format(user, sql.Identifier(column), sql.Identifier(_alias(field, column)))
                 for column in ("id", "name", "email")
@@ -217,13 +209,18 @@ class Rows:
             "select k.id as key,"
             " pg_visible_in_snapshot(coalesce(k.xid::xid8, '3'::xid8), pg_current_snapshot()) as visible,"
             " {hashes} as hashes, {columns}"
-            " from unnest(%(ids)s::text[], %(xids)s::text[]) as k (id, xid)"
-            " left join {table} r on r.id = k.id {joins}"
+            " from unnest(%(ids)s::text[], %(xids)s::text[]) as k (id, xid) {joins}"
+        ).format(hashes=_hashes(entity), columns=sql.SQL(", ").join(columns), joins=sql.SQL(" ").join(joins))
+
+    def _looked_up(
+        self, table: str, alias: sql.Identifier, key: sql.Composable, columns: Sequence[str]
+    ) -> sql.Composable:
+        """Join one row by its key. A plain join may read all of a table that is not large; this one never does."""
+        return sql.SQL(
+            "left join lateral (select {columns} from {table} where id = {key} limit 1) {alias} on true"
         ).format(
-            hashes=_hashes(entity),
-            columns=sql.SQL(", ").join(columns),
-            table=sql.Identifier(self._schema, entity.table),
-            joins=sql.SQL(" ").join(joins),
+            columns=sql.SQL(", ").join(map(sql.Identifier, columns)), table=sql.Identifier(self._schema, table),
+            key=key, alias=alias,
         )
 
 

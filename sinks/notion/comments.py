@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sinks.base import Comment, CommentsForbidden, OutcomeUnknown
 from sinks.notion.client import NotionClient
 from sinks.notion.failures import ConflictOnSave, NotionOutage
 from sinks.notion.pacing import Turn
+from sinks.notion.queries import listed
 from state.changes import PageId, Priority
-
-PAGE_SIZE: Final = 100
 
 
 class NotionComments:
@@ -42,16 +41,12 @@ class NotionComments:
 
     async def comments(self, page_id: PageId, priority: Priority) -> Sequence[Comment]:
         """Return the page's open comments, taking turns itself; raises rather than stop short."""
-        found: list[Comment] = []
-        query: dict[str, Any] = {"block_id": page_id, "page_size": PAGE_SIZE}
-        while True:
+        async def ask(more: Mapping[str, Any]) -> Mapping[str, Any]:
+            query = {"block_id": page_id, **more}
             async with self._client.turn(priority):
-                answer = await self._client.request("GET", "comments", query=query, lacking=_forbidden)
-            found += [_comment(each) for each in answer.get("results") or []]
-            cursor = answer.get("next_cursor")
-            if not answer.get("has_more") or cursor is None:
-                return found
-            query["start_cursor"] = cursor
+                return await self._client.request("GET", "comments", query=query, lacking=_forbidden)
+
+        return [_comment(each) async for answer in listed(ask) for each in answer.get("results") or []]
 
 
 def _forbidden(said: str) -> CommentsForbidden:

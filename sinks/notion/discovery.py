@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from sinks.base import PageGone
 from sinks.mapping.entities import SYSTEM_ID
 from sinks.mapping.model import Entity
+from sinks.notion.queries import listed
 from state.errors import FatalError
 from state.settings import DataSource
 
@@ -166,23 +167,19 @@ class Finder:
                 "Run `mapable-cdc setup PAGE`, with the id or URL of a page that is shared with the connection, "
                 "or set NOTION_PARENT_PAGE_ID.",
             )
+        path = f"blocks/{self._parent}/children"
         listing: dict[str, list[str]] = {}
-        cursor: str | None = None
-        while True:
-            query = {"page_size": 100} | ({"start_cursor": cursor} if cursor else {})
-            try:
-                answer = await self._client.call("GET", f"blocks/{self._parent}/children", query=query)
-            except PageGone:
-                raise FatalError(
-                    "the parent page is not there, or not shared with the connection",
-                    f"Check the id; if it is right, {SHARE}.",
-                ) from None
-            for block in answer.get("results") or []:
-                if block.get("type") == "child_database" and not block.get("in_trash"):
-                    title = str(block["child_database"].get("title", ""))
-                    if title in self._titles:
-                        listing.setdefault(title, []).append(str(block["id"]))
-            cursor = answer.get("next_cursor")
-            if not answer.get("has_more") or cursor is None:
-                self._listing = listing
-                return listing
+        try:
+            async for answer in listed(lambda query: self._client.call("GET", path, query=query)):
+                for block in answer.get("results") or []:
+                    if block.get("type") == "child_database" and not block.get("in_trash"):
+                        title = str(block["child_database"].get("title", ""))
+                        if title in self._titles:
+                            listing.setdefault(title, []).append(str(block["id"]))
+        except PageGone:
+            raise FatalError(
+                "the parent page is not there, or not shared with the connection",
+                f"Check the id; if it is right, {SHARE}.",
+            ) from None
+        self._listing = listing
+        return listing

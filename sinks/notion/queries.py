@@ -1,4 +1,4 @@
-"""Listing a data source by one of its timestamps, through queries that each end at 10,000 rows."""
+"""Listings: read to their end, and of a data source by a timestamp, through queries that each end at 10,000 rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAGE_SIZE: Final = 100
 MINUTE: Final = timedelta(minutes=1)
 
 Ask = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
-"""Sends the body of one query and returns the answer."""
+"""Sends one request with this body, or query, and returns the answer."""
 Pages = Sequence[Mapping[str, Any]]
 
 
@@ -74,14 +74,20 @@ async def _query(
     ask: Ask, timestamp: str, direction: str, conditions: Sequence[Mapping[str, Any]]
 ) -> AsyncIterator[tuple[Pages, bool]]:
     """Return the results of one query, and whether Notion said that they end at its cap."""
-    body: dict[str, Any] = {"page_size": PAGE_SIZE, "sorts": [{"timestamp": timestamp, "direction": direction}]}
+    body: dict[str, Any] = {"sorts": [{"timestamp": timestamp, "direction": direction}]}
     if conditions:
         body["filter"] = {"and": list(conditions)}
-    cursor = None
-    while True:
-        answer = await ask({**body, "start_cursor": cursor} if cursor is not None else body)
+    async for answer in listed(lambda more: ask({**body, **more})):
         status = answer.get("request_status")
         yield answer.get("results") or [], isinstance(status, dict) and status.get("type") == "incomplete"
+
+
+async def listed(ask: Ask) -> AsyncIterator[Mapping[str, Any]]:
+    """Return the answers of a listing, one after the other to its end; `ask` is given what to send with each."""
+    cursor: str | None = None
+    while True:
+        answer = await ask({"page_size": PAGE_SIZE} | ({"start_cursor": cursor} if cursor is not None else {}))
+        yield answer
         cursor = answer.get("next_cursor")
         if not answer.get("has_more") or cursor is None:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sinks.base import EntityUnavailable, Page, PageGone
@@ -16,14 +16,12 @@ from sinks.notion.client import NotionClient
 from sinks.notion.failures import create_failed
 from sinks.notion.pacing import Turn
 from sinks.notion.pages import SYSTEM_ID
-from sinks.notion.queries import Ask, Crowded, newest_edits_first, oldest_first
+from sinks.notion.queries import Ask, Crowded, listed, newest_edits_first, oldest_first
 from state.changes import PageId, Priority
 from state.errors import FatalError, SyncError
 from state.merge import Json
 from state.settings import DataSource
 from state.threeway import Unknown
-
-PAGE_SIZE: Final = 100
 
 Learn = Callable[[DataSource, str, str, str], Awaitable[None]]
 """Told (data source, field, option id, label) when a page shows an option that was not known."""
@@ -208,12 +206,8 @@ class NotionSink:
 
     async def _items(self, page_id: PageId, property_id: str) -> list[Mapping[str, Any]]:
         """Return all of a property's items, within the turn that read the page."""
+        path = f"pages/{page_id}/properties/{property_id}"
         items: list[Mapping[str, Any]] = []
-        cursor: str | None = None
-        while True:
-            query = {"page_size": PAGE_SIZE} | ({"start_cursor": cursor} if cursor is not None else {})
-            answer = await self._client.follow_up("GET", f"pages/{page_id}/properties/{property_id}", query=query)
+        async for answer in listed(lambda query: self._client.follow_up("GET", path, query=query)):
             items += answer.get("results") or []
-            cursor = answer.get("next_cursor")
-            if not answer.get("has_more") or cursor is None:
-                return items
+        return items

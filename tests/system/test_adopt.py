@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+import aiohttp
 import psycopg
 import pytest
 
@@ -18,6 +19,21 @@ from tests.system.service import Service
 
 ELSEWHERE = """
 update notion_sync.setting set value = value || '{"timeline": "77", "system identifier": "1"}' where name = 'cluster'
+"""
+STATE = """select "pageState" = '{}' from notion_sync."NotionSyncMapping" where "systemId" = %(id)s"""
+UNLINKED, LIVE = STATE.format("unlinked"), STATE.format("live")
+SIDECAR = """
+select jsonb_build_array(
+    (select jsonb_agg(w order by entity, system_id) from notion_sync.work w),
+    (select jsonb_agg(m order by entity) from notion_sync.marking m),
+    (select jsonb_agg(s order by name) from notion_sync.setting s),
+    (select jsonb_agg(l order by "entityType", "systemId") from notion_sync."NotionSyncMapping" l),
+    (select count(*) from notion_sync.audit_log)
+)
+"""
+EXPLANATION = """
+insert into notion_sync.explanation (entity, system_id, page_id, field, digest, text)
+values ('incident', 'i', %(page)s, 'description', 'd', 'Why.')
 """
 DROP = "select pg_drop_replication_slot(%(slot)s)"
 
@@ -55,9 +71,20 @@ async def until_held(plant: Plant, service: Service) -> dict[str, object]:
     return told
 
 
+async def says(plant: Plant, page_id: str, text: str) -> None:
+    """Comment on a page as the connection does."""
+    body = {"parent": {"page_id": page_id}, "rich_text": [{"text": {"content": text}}]}
+    headers = {"Authorization": f"Bearer {plant.sandbox.token}", "Notion-Version": "2026-03-11"}
+    async with aiohttp.ClientSession() as client, client.post(
+        f"{plant.sandbox.url}/v1/comments", json=body, headers=headers
+    ) as answer:
+        assert answer.status == 200
+
+
 async def test_a_copy_touches_neither_side_and_tells_why(postgres_server: PostgresServer, plant: Plant) -> None:
     async with plant.ran():
         pass
+    sidecar = await plant.value(SIDECAR)
     async with copied(postgres_server, plant) as copy, copy.service() as service:
         told = await until_held(copy, service)
         copy.sandbox.clear_requests()
@@ -80,6 +107,11 @@ async def test_a_copy_touches_neither_side_and_tells_why(postgres_server: Postgr
         assert not any(request.method != "GET" for request in copy.sandbox.requests)
         assert await copy.slot_fact("count(*)") == 0
         assert await copy.value("""select description from "Incident" where id = 'i'""") == "A fall"
+        # comparing is allowed, putting right is not
+        assert (await copy.types("verify")).code == 1
+        assert "so nothing is sent" in (await copy.types("verify", "--repair")).failure
+        assert copy.writes() == ()
+        assert await copy.value(SIDECAR) == sidecar
         # it is told once and lives on, where a restart would only begin it all again
         assert sum(event["event"] == "cluster.held" for event in service.events) == 1
         assert service.process.returncode is None
@@ -127,6 +159,7 @@ async def test_in_a_restored_backup_pages_that_are_newer_are_merged(
             await plant.run(
                 """update "NDISPlan" set "remainingBudget" = 3 where id = 'n'""",
                 """update "User" set email = 'later@example.org' where id = 'p'""",
+                """delete from "Complaint" where id = 'k'""",
                 """insert into "Risk" (id, title, description, "riskLevel", category, "identifiedBy", "updatedAt")
                    values ('late', 'Late', '', 'LOW', '', '', now())""",
             )
@@ -137,7 +170,12 @@ async def test_in_a_restored_backup_pages_that_are_newer_are_merged(
                 """ and "pageState" = 'live')"""
             )
         assert plant.page("Participants", "p")["Email"] == "later@example.org"
+        assert plant.sandbox.people.rows("Complaints") == []
         backup.sandbox.clear_requests()
+        incident = backup.page_id("Incidents", "i")
+        # one that waited when the backup was made, and was said since
+        await backup.run(EXPLANATION, page=incident)
+        await says(plant, incident, "Why.")
         async with backup.service() as service:
             await until_held(backup, service)
 
@@ -155,11 +193,20 @@ async def test_in_a_restored_backup_pages_that_are_newer_are_merged(
             await backup.until_true(
                 "select exists (select from notion_sync.stray_page where kind = 'orphan' and system_id = 'late')"
             )
+            # one whose row is back: who put it into the trash is not known any more, so that a person has to say
+            await backup.until_true(UNLINKED, id="k")
+            await backup.until_true("select not exists (select from notion_sync.explanation where state = 'waiting')")
+            written = [request.object_id for request in backup.writes()]
+            asked = await backup.types("sync", "complaint", "k")
+            await backup.until_true(LIVE, id="k")
             assert await service.stop() == 0
         assert adopted.code == 0
         # what people may edit is taken over from the page; what is MapAble's own is put back there
         assert await backup.value("""select "remainingBudget" = 3 from "NDISPlan" where id = 'n'""")
-        assert [request.object_id for request in backup.writes()] == [backup.page_id("Participants", "p")]
+        assert written == [backup.page_id("Participants", "p")]
+        assert asked.code == 0, asked.err
+        assert [comment["text"] for comment in backup.sandbox.people.comments(incident)] == ["Why."]
+        assert backup.page("Complaints", "k")["Description"] == "Late"
         assert backup.page("Risks", "late")["Title"] == "Late"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 
 import pytest
 
-from sinks.notion.pacing import PROBE_S
+from sinks.notion.pacing import MAX_IN_FLIGHT, PROBE_S
 from tests.system.plant import Plant, planted, ready
 from tests.system.service import Service
 from tests.system.waiting import duplicates
@@ -54,12 +55,17 @@ async def test_an_outage_is_told_and_over_with_the_first_answer(
     plant: Plant, goes: Callable[[Plant], Callable[[], None]]
 ) -> None:
     async with plant.ran() as service:
+        plant.sandbox.clear_requests()
+        began_s = time.monotonic()
         comes_back = goes(plant)
         await plant.run(EMAILS, """update "Risk" set category = 'later'""")
         body = await until_told(plant, service, degraded=True)
         # what MapAble does meanwhile is kept in the queue, and the log may go
         end = await plant.value("select (pg_current_wal_lsn() - '0/0')::int8")
         await plant.until_true(CAPTURED, end=end)
+        behind = json.loads((await plant.types("status", "--json")).out)
+        in_vain = sum(request.status in (401, 503) for request in plant.sandbox.requests)
+        lasted_s = time.monotonic() - began_s
         plant.sandbox.clear_requests()
 
         comes_back()
@@ -79,5 +85,11 @@ async def test_an_outage_is_told_and_over_with_the_first_answer(
         assert plant.page("Risks", "r")["Category"] == "later"
         assert await plant.value("select count(*) from notion_sync.parked") == 0
         assert duplicates(plant.sandbox) == {}
+    # what was in flight when it began, and a probe now and then
+    assert in_vain <= MAX_IN_FLIGHT + 1 + lasted_s / PROBE_S
+    # forty changed rows and one more wait, and since when is told
+    assert sum(each["keys"] for each in behind["queue"].values()) >= 41
+    assert max(each["oldestAgeSeconds"] for each in behind["queue"].values()) > 0
+    assert behind["slot"]["walStatus"] == "reserved"
     assert body["notion"]
     assert "c1@example.org" not in json.dumps(body)

@@ -11,11 +11,20 @@ import pytest
 
 from deploy.local.server import PrivateServer
 from tests.conftest import SCHEMA
+from tests.plugins import PLUGIN
 from tests.system.plant import Plant, get, planted, ready
 
 UNSEEN = """update "Risk" set title = 'Ramp, mended' where id = 'r'"""
 ADVANCE = "select pg_replication_slot_advance(%(slot)s, pg_current_wal_lsn())"
 DROP = "select pg_drop_replication_slot(%(slot)s)"
+NOTHING_IS_MARKED = """
+create function public.stop() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;
+create trigger stop before insert on notion_sync.marking for each row execute function public.stop();
+"""
+DECIDED = """
+select exists (select from notion_sync.audit_log where action = 'conflict.decided' and system_id = 'r')
+"""
+PGOUTPUT_WANTS = """("proto_version" '1', "publication_names" '"{}"')"""
 MARKED = """
 select bool_and(found) from (
     select exists (select from notion_sync."NotionSyncMapping" m where m."systemId" = id and m."pageState" = 'live')
@@ -45,12 +54,22 @@ async def test_a_missing_slot_is_made_again_and_only_what_differs_is_written(pla
     async with plant.ran():
         pass
     await plant.value(DROP)
+    # as if the slot before it had been of a log that was further on
+    await plant.run("update notion_sync.stream_position set position = 'FFFF/0'")
+    await plant.value("select setval('notion_sync.acknowledged', ('FFFF/0'::pg_lsn - '0/0')::bigint)")
     await plant.run(UNSEEN)
     plant.sandbox.clear_requests()
 
     async with plant.ran() as service:
         await service.event("slot.created")
         await only_the_difference_is_written(plant)
+        await plant.run("""update "Risk" set title = 'Ramp, seen' where id = 'r'""")
+
+        async def streamed() -> bool:
+            return bool(plant.page("Risks", "r")["Title"] == "Ramp, seen")
+
+        await plant.until(streamed)
+        assert await plant.value("select changed_at is not null from notion_sync.row_stamp where system_id = 'r'")
 
 
 async def test_a_slot_that_somebody_moved_on_is_kept_and_everything_is_compared(plant: Plant) -> None:
@@ -66,6 +85,51 @@ async def test_a_slot_that_somebody_moved_on_is_kept_and_everything_is_compared(
         assert not any(event["event"] == "slot.created" for event in service.events)
     assert said["missed_bytes"] > 0
     assert await plant.value("select count(*) from notion_sync.audit_log where action = 'slot.ahead'") == 1
+
+
+@pytest.mark.parametrize(
+    "what", [pytest.param(DROP, id="missing"), pytest.param(ADVANCE, id="moved on", marks=pytest.mark.slow)]
+)
+async def test_a_change_that_nobody_saw_has_no_time_so_that_an_edit_is_never_taken_for_newer(
+    plant: Plant, what: str
+) -> None:
+    async with plant.ran():
+        await plant.run("""update "Risk" set title = 'Ramp, once' where id = 'r'""")
+        await plant.until_true("select changed_at is not null from notion_sync.row_stamp where system_id = 'r'")
+        await plant.quiet()
+    # between the last change that was seen and the one that was not
+    plant.sandbox.switches.update({"clock_offset_s": 180})
+    plant.sandbox.people.edit(plant.page_id("Risks", "r"), {"Title": "Ramp, edited"})
+    plant.sandbox.switches.update({"clock_offset_s": 0})
+    await plant.run(UNSEEN)
+    await plant.value(what)
+
+    async with plant.ran():
+        await plant.until_true(DECIDED)
+        await plant.quiet()
+    rule = "select detail ->> 'rule' from notion_sync.audit_log where action = 'conflict.decided' and system_id = 'r'"
+    assert await plant.value(rule) == "last-write-wins: times unknown"
+    assert plant.page("Risks", "r")["Title"] == "Ramp, mended"
+    assert await plant.value("""select title from "Risk" where id = 'r'""") == "Ramp, mended"
+
+
+async def test_a_kill_before_the_first_mark_after_a_new_slot_is_made_up_for(plant: Plant) -> None:
+    async with plant.ran():
+        pass
+    await plant.value(DROP)
+    await plant.run(UNSEEN)
+    plant.sandbox.clear_requests()
+    await plant.run(NOTHING_IS_MARKED)
+    async with plant.service() as service:
+        await service.event("slot.created")
+        await service.event("stream.interrupted")
+        service.kill()
+        await service.process.wait()
+    await plant.run("drop trigger stop on notion_sync.marking")
+
+    async with plant.ran() as service:
+        await only_the_difference_is_written(plant)
+        assert not any(event["event"] == "slot.created" for event in service.events)
 
 
 async def test_a_slot_that_only_we_moved_calls_for_no_comparison(plant: Plant) -> None:
@@ -133,7 +197,7 @@ async def test_a_kill_between_a_lost_slot_and_the_last_mark_forgets_nothing(plan
     # as it stands when it is killed there
     await plant.run("""update notion_sync.setting set value = 'true' where name = 'marking_due'""")
     if at != "before the slot":
-        await plant.value("select pg_create_logical_replication_slot(%(slot)s, 'wal2json')")
+        await plant.value("select pg_create_logical_replication_slot(%(slot)s, %(plugin)s)", plugin=PLUGIN)
     if at == "in the middle of the marks":
         await plant.run(
             "update notion_sync.setting set value = 'false' where name = 'marking_due'",
@@ -157,10 +221,24 @@ async def test_a_kill_right_after_the_slot_was_made_is_made_up_for(plant: Plant)
         assert await plant.value(MARKED)
 
 
+async def test_a_slot_of_another_database_is_left_alone(plant: Plant) -> None:
+    elsewhere = psycopg.conninfo.make_conninfo(plant.dsn, dbname="postgres")
+    async with await psycopg.AsyncConnection.connect(elsewhere, autocommit=True) as other:
+        await other.execute("select pg_create_logical_replication_slot(%s, 'wal2json')", (plant.slot,))
+        try:
+            ended = await plant.types("run")
+
+            assert ended.code == 3
+            assert "belongs to somebody else" in ended.failure
+            assert await plant.slot_fact("database") == "postgres"
+        finally:
+            await other.execute("select pg_drop_replication_slot(%s)", (plant.slot,))
+
+
 async def test_a_slot_of_somebody_else_is_left_alone(plant: Plant) -> None:
     await plant.value("select pg_create_logical_replication_slot(%(slot)s, 'pgoutput')")
 
-    ended = await plant.types("run")
+    ended = await plant.types("run", REPLICATION_PLUGIN="wal2json")
 
     assert ended.code == 3
     assert "belongs to somebody else (plugin pgoutput" in ended.failure
@@ -185,7 +263,8 @@ async def test_a_slot_that_is_read_by_somebody_else_is_waited_for(plant: Plant) 
         pass
     other = psycopg.conninfo.make_conninfo(plant.dsn, replication="database", application_name="a curious engineer")
     async with await psycopg.AsyncConnection.connect(other, autocommit=True) as reader:
-        await reader.execute(f'START_REPLICATION SLOT "{plant.slot}" LOGICAL 0/0'.encode())
+        asked = PGOUTPUT_WANTS.format(plant.slot) if PLUGIN == "pgoutput" else ""
+        await reader.execute(f'START_REPLICATION SLOT "{plant.slot}" LOGICAL 0/0 {asked}'.encode())
         async with plant.service() as service:
 
             async def told() -> bool:
@@ -344,8 +423,11 @@ async def test_a_server_that_crashed_under_a_running_service_calls_for_no_compar
         conn.execute(SCHEMA.read_bytes())
     async with planted(dsn) as plant, plant.ran() as service:
         await plant.run("""insert into "AuditEvent" (action) values ('seen')""", "checkpoint")
+        assert not any(event["event"] == "slot.unbounded" for event in service.events)
+        await plant.run("alter system set max_slot_wal_keep_size = -1")
         await asyncio.to_thread(private_postgres.restart, "immediate")
         await service.event("stream.started", times=2)
+        assert "max_slot_wal_keep_size" in (await service.event("slot.unbounded"))["hint"]
 
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as db:
             plant.db = db

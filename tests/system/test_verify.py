@@ -145,6 +145,36 @@ async def test_what_people_took_away_is_listed_as_their_choice(plant: Plant) -> 
     assert "a person put its page into Notion's trash" in again.out
 
 
+async def test_what_a_query_does_not_show_to_its_end_or_at_all_is_looked_at_again(plant: Plant) -> None:
+    people = plant.sandbox.people
+    mention = {"type": "mention", "mention": {"type": "page", "page": {"id": plant.page_id("Participants", "p")}}}
+    people.edit(plant.page_id("Incidents", "i"), {"Description": {"rich_text": [mention] * 40}})
+    people.move(plant.page_id("Risks", "r"))
+    people.edit(plant.page_id("Participants", "p"), {"Email": "typed@example.org"})
+    with untouched(plant):
+        ended = await plant.types("verify", "--json", NOTION_SHARED_FIELDS="participant.email")
+
+    assert found(ended) == {
+        ("differs", "i"): [("description", "notion changed")],
+        ("row without page", "r"): [],
+        # where people may edit it, it is an edit that is on its way
+        ("differs", "p"): [("email", "notion changed")],
+    }
+    assert "its page was moved out of the database" in ended.out
+
+
+async def test_what_is_on_its_way_is_told_as_that(plant: Plant) -> None:
+    await plant.run(
+        """update "Risk" set title = 'ours' where id = 'r'""",
+        "insert into notion_sync.work (entity, system_id, reasons, priority) values ('risk', 'r', 1, 0)",
+    )
+
+    ended = await plant.types("verify", "--json")
+
+    (told,) = json.loads(ended.out)["differences"]
+    assert (ended.code, told["systemId"], told["queued"]) == (1, "r", True)
+
+
 async def test_with_from_notion_differences_are_shown_and_stay(plant: Plant) -> None:
     one_way = {"NOTION_DIRECTION_RISKS": "from_notion"}
     async with plant.ran(**one_way):

@@ -61,7 +61,7 @@ def decoder() -> DecoderPort:
 
 def cells(payload: bytes, row: Sequence[pgmessages.Cell]) -> list[Cell]:
     """Return a row as it was given to the encoder."""
-    return [(chr(cell.kind), payload[cell.start : cell.stop]) for cell in row]
+    return [(chr(kind), payload[start:stop]) for kind, start, stop in row]
 
 
 @given(LSN, MICROSECONDS, INT32, LSN)

@@ -1,0 +1,88 @@
+"""Calls: what a changed row costs in requests to Notion, webhooks on and our own echoes included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from tests.bench.ground import Ground, connected
+from tests.bench.report import Line, Run
+from tests.bench.rows import families, risks
+from tests.system.desk import subscribe
+from tests.system.scene import Scene, staged
+
+RUNS: Final = 1
+"""Requests are counted, not timed."""
+ALONE: Final = 20
+BURST: Final = 100
+
+EDIT: Final = """update "Risk" set title = title || '!' where id = any (%(ids)s)"""
+FIFTY: Final = """
+do $$ begin
+    for n in 1..50 loop update "User" set {column} = n || '@example.org' where id = 'p1'; end loop;
+end $$
+"""
+UNMAPPED: Final = """update "Risk" set "internalNotes" = 'seen', "updatedAt" = now()"""
+
+
+async def once(ground: Ground) -> Run:
+    """Count."""
+    people = ground.sized(400, 40)
+    with ground.database() as dsn:
+        async with connected(dsn) as conn:
+            rows = await families(conn, people)
+        async with staged(dsn, LOG_LEVEL="info") as scene:
+            backfill = scene.sandbox.requests.select()
+            created = scene.sandbox.count("POST", "/v1/pages")
+            assert created > rows, "not every row has its page"
+            finished = scene.sandbox.count("PATCH", "/v1/pages/.*")
+            setting_up = scene.sandbox.count(None, "/v1/(databases|search|users|blocks|views).*")
+            figures = {
+                "backfill": (len(backfill) - setting_up) / created,
+                "backfill.limit": 1 + 1 / 100 + finished / created,
+            }
+            await subscribe(scene)
+            async with connected(dsn) as conn:
+                await risks(conn, ALONE + BURST)
+            await _through(scene)
+            alone = [await _calls(scene, EDIT, ids=[f"r{number}"]) for number in range(1, ALONE + 1)]
+            burst = await _calls(scene, EDIT, ids=[f"r{number}" for number in range(ALONE + 1, ALONE + BURST + 1)])
+            figures |= {
+                "alone": sum(alone) / ALONE,
+                "burst": burst / BURST,
+                "fifty": await _calls(scene, FIFTY.replace("{column}", "name")),
+                "fifty.app": await _calls(scene, FIFTY.replace("{column}", "email")),
+                "unmapped": await _calls(scene, UNMAPPED),
+            }
+    return Run(figures)
+
+
+async def _through(scene: Scene) -> None:
+    """Return when all that was committed is captured, sent, echoed, and the echoes are looked at."""
+    await scene.until_confirmed(await scene.wal_end())
+    await scene.settled_quietly()
+    await scene.until(scene.sandbox.webhooks.idle, 60.0)
+    await scene.settled_quietly()
+
+
+async def _calls(scene: Scene, statement: str, **arguments: object) -> int:
+    """Run a statement in a transaction of its own; return how many requests it led to."""
+    await _through(scene)
+    scene.sandbox.clear_requests()
+    await scene.run(statement, **arguments)
+    await _through(scene)
+    return scene.sandbox.count()
+
+
+def lines(found: Mapping[str, float]) -> Iterable[Line]:
+    """Say it."""
+    for name, told, limit in (
+        ("alone", "an edit alone", 2.0),
+        ("burst", f"{BURST} edits in one transaction, each", 1.1),
+        ("backfill", "backfill, each row", found["backfill.limit"]),
+        ("fifty", "50 edits of one row at once, of a shared field", 1.0),
+        ("fifty.app", "50 edits of one row at once, of a field that is MapAble's", 1.0),
+        ("unmapped", "a change of unmapped columns", 0.0),
+    ):
+        beside = "1 + 1/100 + relations finished later" if name == "backfill" else ""
+        yield Line(told, f"{found[name]:.3g} requests", beside, f"<= {limit:.3g}", found[name] <= limit)
