@@ -80,14 +80,16 @@ class Run:
         for name in profile.always:
             await self._begin(name, plan, 0, forever=True)
         turn = 0
-        while report.operations < profile.operations and turn < 3 * profile.operations:
+        # what was put off still comes when the operations are over
+        while (report.operations < profile.operations or faults or kills) and turn < 3 * profile.operations:
             rng = random.Random(f"{stage.seed}/{turn}")
             some = Samples(rng, f"{stage.seed}.{turn}")
             await self._lift(turn)
             await stage.running.revive()
             await self._kill(turn, some, kills)
             await self._go_wrong(turn, some, faults)
-            await self._operate(menu.chosen(rng, profile.doing), some)
+            if report.operations < profile.operations:
+                await self._operate(menu.chosen(rng, profile.doing), some)
             await (self._settle() if profile.patient and stage.running.up else self._pace(some))
             turn += 1
         await self.calm()
