@@ -30,7 +30,8 @@ ALIVE: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """A peer that vanished without a word is noticed by the kernel within seconds: nobody waits on a dead connection."""
-TRUSTED_S = 1.0
+TRUSTED_S = 0.2
+"""Less than anybody waits before the next attempt: by then a connection that was cut off is known to be dead."""
 RECONNECT_S = 5.0
 """A pool's own attempts get rarer and rarer; after this long whoever wants a connection next begins anew, at once."""
 
