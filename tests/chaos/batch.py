@@ -18,9 +18,12 @@ from tests.chaos.stepping import PARTS, step_through
 def runs(seeds: Sequence[int], profile: Profile, at_once: int) -> Iterator[Report]:
     """Do the runs of these seeds and give each report when it is there; -1, -2, ... are the parts of the steps."""
     with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn")) as processes:
-        begun = [processes.submit(_run, seed, profile) for seed in seeds]
+        begun = {processes.submit(_run, seed, profile): seed for seed in seeds}
         for done in as_completed(begun):
-            yield done.result()
+            try:
+                yield done.result()
+            except Exception as error:  # noqa: BLE001 - a server that does not start, a worker that was ended
+                yield Report(begun[done], broken=f"{type(error).__name__}: {error}")
 
 
 def _run(seed: int, profile: Profile) -> Report:

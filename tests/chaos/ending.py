@@ -29,6 +29,7 @@ FORMER: Final = """select id, name, email from "User" where role <> 'PARTICIPANT
 POINTS_AT: Final = 'select id, "participantId" as target from "{}"'
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 HELD: Final = "select entity, system_id from notion_sync.deletion where state = 'held'"
+WORK: Final = "select entity, system_id from notion_sync.work"
 EXPLAINED: Final = "select page_id, count(*) as times from notion_sync.explanation group by page_id"
 ANONYMOUS: Final = """select id from "Complaint" where source = 'ANONYMOUS'"""
 
@@ -72,7 +73,7 @@ class Ending:
     audit: Sequence[Mapping[str, Any]]
     conflicts: Sequence[Mapping[str, Any]]
     parked: Sequence[Mapping[str, Any]]
-    work: int
+    work: Sequence[tuple[str, str]]
     held: frozenset[tuple[str, str]]    # deletes that wait for a person
     requests: Sequence[Request]
     log: Sequence[str]
@@ -158,7 +159,7 @@ async def ending_of(
         ],
         audit=await scene.rows(AUDIT), conflicts=await scene.rows(CONFLICTS),
         parked=await scene.rows("select entity, system_id, reason, message from notion_sync.parked"),
-        work=int(await scene.value("select count(*) from notion_sync.work")),
+        work=[(row["entity"], row["system_id"]) for row in await scene.rows(WORK)],
         held=frozenset((row["entity"], row["system_id"]) for row in await scene.rows(HELD)),
         requests=tuple(scene.sandbox.requests), log=log, disruptions_s=disruptions_s, wrong=wrong,
         comments=Counter(

@@ -136,7 +136,7 @@ def _on_record(
         end, typed, over, (table, system_id), wrote
     ):
         return
-    if _agreed(end, typed, over) or _taken_for_unwritten(end, typed, wrote):
+    if _agreed(end, typed, over) or _taken_for_ours(end, typed, wrote):
         return
     if not _was_seen(end, typed, over):
         losses.crossed += 1
@@ -192,22 +192,25 @@ def _met_later(end: Ending, typed: PageChange) -> bool:
     )
 
 
-def _taken_for_unwritten(end: Ending, typed: PageChange, wrote: Sequence[Any]) -> bool:
-    """Whether it is what was agreed before a write of ours that was not answered: as if that had not arrived."""
+def _taken_for_ours(end: Ending, typed: PageChange, wrote: Sequence[Any]) -> bool:
+    """Whether a write of ours was not answered, and what was typed is what that wrote, or what was agreed before it."""
     assert typed.prop is not None
     prop = typed.table.prop(typed.prop)
+    value = plain(prop.kind, typed.new)
     taken = [column_plain(prop.kind, one) for one in wrote]
     agreed = [
         plain(prop.kind, one.new) for one in end.pages.changes
         if (one.page_id, one.prop) == (typed.page_id, typed.prop) and one.step < typed.step
         and (one.by == "bot" or plain(prop.kind, one.new) in taken)
     ]
-    # the last of them is the write that was not answered
-    return agreed[-2:-1] == [plain(prop.kind, typed.new)] and any(
-        line["action"] == "page.unanswered" and line["page_id"] == typed.page_id and prop.key in line["properties"]
+    told = {
+        line["action"] for line in end.audit
+        if line["page_id"] == typed.page_id and prop.key in line["properties"]
         and typed.at_s < line["at"].timestamp() - end.ahead_s
-        for line in end.audit
-    )
+        and (line["action"] == "page.unanswered" or (line["detail"] or {}).get("answer") == "lost")
+    }
+    # of what was agreed the last is the write that was not answered
+    return "page.updated" in told or ("page.unanswered" in told and agreed[-2:-1] == [value])
 
 
 def _requests(end: Ending, typed: PageChange, over: PageChange) -> list[Request]:

@@ -247,8 +247,11 @@ def _edited_by_people(end: Ending, page_id: str) -> bool:
 
 def nothing_undone(end: Ending) -> Iterator[str]:
     """The queue is empty, what is parked has a reason that is a matter for people."""
-    if end.work:
-        yield f"{end.work} keys are still in the queue"
+    undecided = out_of_reach(end) | {one["page_id"] for one in end.conflicts if one["status"] in ("open", "deciding")}
+    for entity, system_id in end.work:
+        link = end.link_of(BY_ENTITY[entity].name, system_id) if entity in BY_ENTITY else None
+        if link is None or link.page_id not in undecided:
+            yield f"{entity} {system_id} is still in the queue"
     for item in end.parked:
         if item["reason"] not in PARKED_FOR:
             yield f"{item['entity']} {item['system_id']} is parked: {item['reason']}: {item['message']}"

@@ -22,7 +22,11 @@ def no_page_twice(end: Ending) -> Iterator[str]:
                 restored = {one.page_id for one in end.pages.changes if one.prop is None and one.by != "bot"}
                 if not restored & {page_id, other}:
                     yield f"{table.name} {shown['System ID']} has two pages of ours: {other}, {page_id}"
-    for page_id in sorted({one.page_id for one in end.pages.changes if one.by == "bot" and not one.made} - linked):
+    wrote = {
+        one.page_id for one in end.pages.changes
+        if one.by == "bot" and not one.made and (one.prop is None or one.table.prop(one.prop).kind != "mirror")
+    }
+    for page_id in sorted(wrote - linked):
         if not end.made_by_bot(page_id):
             yield f"the bot wrote to page {page_id}, which a person made and no row has"
 

@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 import traceback
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +18,15 @@ from tests.chaos import menu
 from tests.chaos.calamities import ALONE, CUTS_OFF, FROZEN, FROZEN_WRITING
 from tests.chaos.faults import OUTAGES, Fault
 from tests.chaos.killing import Strike, at_random
-from tests.chaos.model import judge, judge_unswept, out_of_reach
 from tests.chaos.outcome import NotNow, Profile, Report
+from tests.chaos.resting import come_to_rest, judge
 from tests.chaos.rows import Skipped
-from tests.chaos.running import KILLED, RESTARTED, TAKEN_OVER
+from tests.chaos.running import KILLED
 from tests.chaos.samples import Samples
-from tests.chaos.stage import HELD, Stage, staged
-from tests.chaos.story import stories
+from tests.chaos.stage import Stage, staged
 from tests.system.scene import NOTHING_LEFT
 from tests.system.waiting import until
 
-UNDECIDED: Final = "select page_id from notion_sync.conflict where status in ('open', 'deciding')"
 FOREVER: Final = 1_000_000
 SETTLES_S: Final = 4.0
 STRIKES_S: Final = 3.0
@@ -80,18 +77,20 @@ class Run:
         for name in profile.always:
             await self._begin(name, plan, 0, forever=True)
         turn = 0
-        while report.operations < profile.operations and turn < 3 * profile.operations:
+        # what was put off still comes when the operations are over
+        while (report.operations < profile.operations or faults or kills) and turn < 3 * profile.operations:
             rng = random.Random(f"{stage.seed}/{turn}")
             some = Samples(rng, f"{stage.seed}.{turn}")
             await self._lift(turn)
             await stage.running.revive()
             await self._kill(turn, some, kills)
             await self._go_wrong(turn, some, faults)
-            await self._operate(menu.chosen(rng, profile.doing), some)
+            if report.operations < profile.operations:
+                await self._operate(menu.chosen(rng, profile.doing), some)
             await (self._settle() if profile.patient and stage.running.up else self._pace(some))
             turn += 1
-        await self.calm()
-        await self.judge()
+        await self._calm()
+        await judge(stage)
 
     async def _lift(self, turn: int) -> None:
         """End what has lasted."""
@@ -208,8 +207,8 @@ class Run:
             await self._pace(Samples(random.Random(0), ""))
             await until(stage.sandbox, settled, SETTLES_S)
 
-    async def calm(self) -> None:
-        """Let everything work again and wait until nothing moves, an operator's sweep included."""
+    async def _calm(self) -> None:
+        """Let everything work again and wait until nothing moves."""
         stage = self.stage
         for fault in tuple(self._armed):
             await self._end(fault)
@@ -217,49 +216,7 @@ class Run:
         await stage.running.revive()
         if self._down_until is not None:
             await self._bring_back()
-        began_s = time.monotonic()
-        await stage.quiet()
-        stage.report.quiet_s = time.monotonic() - began_s
-        # an edit that no webhook told of is found by the next poll
-        await stage.polled()
-        await stage.quiet()
-        stage.report.findings += judge_unswept(await stage.ending())
-        if await stage.value(HELD):
-            await stage.type("deletes", "approve", "--all")
-        await stage.type("sweep")
-        await stage.quiet()
-        await self._idle()
-
-    async def _idle(self) -> None:
-        """Watch it for two polls: once at rest it asks for nothing else, and marks nothing."""
-        stage = self.stage
-        # what a person has to decide, or what can't be decided yet, is looked at as long as it was edited lately
-        frozen = {row[0] for row in await stage.rows(UNDECIDED)} | out_of_reach(await stage.ending())
-        before = len(stage.sandbox.requests)
-        await stage.polled()
-        asked = Counter(
-            f"{one.method} {one.path}" for one in tuple(stage.sandbox.requests)[before:]
-            if one.path.startswith("/v1/pages/") and one.path.removeprefix("/v1/pages/") not in frozen
-        )
-        if asked:
-            stage.report.findings.append(f"requests although nothing happens: {dict(asked.most_common(3))}")
-        await stage.quiet()
-
-    async def judge(self) -> None:
-        """Compare everything with what the model has."""
-        stage, report, running = self.stage, self.stage.report, self.stage.running
-        running.check()
-        end = await stage.ending()
-        verdict = judge(end)
-        report.findings += verdict.findings
-        report.findings += [f"the service ended by itself, {how}" for how in running.ended_by_itself]
-        report.crossed, report.needless, report.duplicates = verdict.crossed, verdict.needless, verdict.duplicates
-        report.kills, report.revived = running.kills, running.revived
-        report.recoveries_s = running.back_s(KILLED)
-        report.restarts_s = running.back_s(RESTARTED)
-        report.takeovers_s = running.back_s(TAKEN_OVER)
-        report.audited = Counter(line["action"] for line in end.audit)
-        report.stories = stories(end, report.findings)
+        await come_to_rest(stage)
 
 
 def _put_off(due: dict[int, str], turn: int) -> None:

@@ -11,7 +11,7 @@ from tests.chaos.killing import Strike
 from tests.chaos.moments import MANUAL_STEPS, STEPS, Step
 from tests.chaos.outcome import HarnessError, Report
 from tests.chaos.provoking import Provoking
-from tests.chaos.run import Run
+from tests.chaos.resting import come_to_rest, judge
 from tests.chaos.running import KILLED
 from tests.chaos.stage import Stage, staged
 from tests.chaos.wire import AFTER, BEFORE
@@ -33,9 +33,8 @@ async def step_through(steps: tuple[Step, ...], server: PostgresServer) -> Repor
                 for step in steps:
                     for when in (BEFORE, AFTER):
                         await _die_at(stage, provoking, step, when)
-                run = Run(stage)
-                await run.calm()
-                await run.judge()
+                await come_to_rest(stage)
+                await judge(stage)
             finally:
                 report.log = stage.running.lines
     except Exception as error:  # noqa: BLE001 - what the harness itself can't do is told apart from every finding
