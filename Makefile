@@ -25,8 +25,8 @@ test: $(READY)  ## Run the core tests (ARGS="-k name" narrows them; PLUGIN=pgout
 test-all: $(READY)  ## Run every test, slow ones too
 	@$(PY) -m pytest $(WORKERS) $(ARGS)
 
-chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=1-200 or 7 replays)
-	@$(PY) -m tests.chaos "$${SEEDS:-1-5}" --logs .local/chaos
+chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (SEEDS=steps,1-200)
+	@$(PY) -m tests.chaos "$${SEEDS:-steps,1-5}" --logs .local/chaos
 
 bench: $(READY)  ## Measure it beside peers and limits, and print one table (ROWS="capture latency", RUNS=5, QUICK=1)
 	@$(PY) -m tests.bench $(ROWS) $(if $(RUNS),--runs '$(RUNS)') $(if $(filter-out 0 no false,$(QUICK)),--quick)

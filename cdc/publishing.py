@@ -12,7 +12,8 @@ from cdc.gathering import tables
 from cdc.replication import publication
 from cdc.replication.publication import Wanted
 from sinks.mapping.entities import ENTITIES
-from state.database import Connection
+from state.database import Connection, readable
+from state.errors import FatalError
 
 VERSION: Final = "publication_version"
 """The setting that tells which version of the publication the slot has read from its beginning."""
@@ -27,7 +28,10 @@ def wanted(settings: Settings) -> Wanted:
 
 
 async def drop(conn: Connection, settings: Settings) -> bool | None:
-    """Drop the publication and return True; False when there is none, None when it is not this role's, or not ours."""
+    """Drop the publication and return True; False when there is none, None when it is not this role's, or not ours.
+
+    Call when the slot is gone, which can't be read without it.
+    """
     what = wanted(settings)
     found = await publication.look(conn, what)
     if found.publication is None:
@@ -38,4 +42,9 @@ async def drop(conn: Connection, settings: Settings) -> bool | None:
         await conn.execute(sql.SQL(DROP).format(sql.Identifier(what.name)))
     except psycopg.errors.UndefinedObject:
         return False  # somebody else dropped it between our look and our drop
+    except psycopg.Error as failed:
+        raise FatalError(
+            f"the slot is dropped, but its publication {what.name} is not: {readable(failed)}",
+            "Run this again; if it stays so, drop the publication by hand.",
+        ) from None
     return True

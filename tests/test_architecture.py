@@ -81,7 +81,8 @@ def test_whatever_is_imported_is_declared_and_not_somebody_elses_dependency() ->
     } - set(PACKAGES)
 
     assert used
-    assert [name for name in sorted(used) if not {each.replace("_", "-") for each in made_by[name]} & declared] == []
+    names = {name: {each.replace("_", "-").lower() for each in made_by[name]} for name in sorted(used)}
+    assert [name for name, distributions in names.items() if not distributions & declared] == []
 
 
 def test_the_product_never_imports_from_its_deployment_or_tests() -> None:

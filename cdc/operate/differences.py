@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from cdc.operate.next_step import UNLINKED
 from cdc.reconcile.reading import Situation
@@ -14,6 +15,9 @@ from state import strays
 from state.changes import Key, PageId
 from state.links import Link, PageState
 from state.strays import Stray
+
+KINDS: Final = {"copy": "a copy of a row's page", "new": "a new page", "orphan": "the row that it names is gone"}
+"""What is said of a page that no row is linked to, by kind."""
 
 
 class What(StrEnum):
@@ -107,6 +111,4 @@ def told(stray: Stray | None) -> str:
     """Return what is known of a page without a row, without anything that stands on it."""
     if stray is None:
         return "it was not looked at yet"
-    return {"copy": "a copy of a row's page", "new": "a new page", "orphan": "the row that it names is gone"}.get(
-        stray.kind, stray.note or stray.kind
-    )
+    return KINDS.get(stray.kind, stray.note or stray.kind)

@@ -109,14 +109,18 @@ async def _look(
     found.ahead_s = row[0] - (asked_s + time.time()) / 2
     slot = await slots.inspect(conn, settings.replication_slot)
     tells = plugin_tried if try_slot else plugin_found
-    plugin = plugin or settings.replication_plugin
+    plugin, told = plugin or settings.replication_plugin, None
     if plugin == "auto":
-        plugin = slot.plugin if slot is not None and slot.plugin in PLUGINS else await _first_usable(conn, tells)
-        found.findings.append(ok("plugin.auto", f"REPLICATION_PLUGIN is auto, which is {plugin} here"))
+        if slot is not None and slot.plugin in PLUGINS:
+            plugin = slot.plugin
+        else:
+            plugin, told = await _first_usable(conn, tells)
+        seen = " as far as can be seen; `doctor --try-slot` makes sure" if slot is None and not try_slot else ""
+        found.findings.append(ok("plugin.auto", f"REPLICATION_PLUGIN is auto, which is {plugin} here{seen}"))
     server = await server_of(conn, plugin)
     found.findings += judged(server, slot, connected_pid=conn.info.backend_pid, plugin=plugin)
     found.findings += slot_judged(server, slot, settings.replication_slot, plugin)
-    found.findings.append(await tells(conn, server, plugin))
+    found.findings.append(told or await tells(conn, server, plugin))
     if plugin == PGOUTPUT:
         found.findings += await publication_found(conn, publishing.wanted(settings))
     if slot is None:
@@ -126,12 +130,14 @@ async def _look(
     found.findings += findings
 
 
-async def _first_usable(conn: Connection, tells: Callable[[Connection, Server, str], Awaitable[Finding]]) -> str:
-    """Return the plugin that a first start takes; pgoutput where nobody can tell, since that needs to be prepared."""
+async def _first_usable(
+    conn: Connection, tells: Callable[[Connection, Server, str], Awaitable[Finding]]
+) -> tuple[str, Finding | None]:
+    """Return the plugin that a first start takes, and what was told of it; pgoutput where nobody can tell."""
     server = await server_of(conn, PLUGIN)
     told = await tells(conn, server, PLUGIN)
     allowed = server.allowed is None or PLUGIN in server.listed
-    return PLUGIN if allowed and told.severity is Severity.OK else PGOUTPUT
+    return (PLUGIN, told) if allowed and told.severity is Severity.OK else (PGOUTPUT, None)
 
 
 async def _tables(conn: Connection, settings: Settings, role: str) -> Sequence[Finding]:

@@ -34,8 +34,8 @@ IDLE_S: Final = 1.0
 QUIET_S: Final = 3600.0
 LATEST_S: Final = 3 * 86400.0
 """An explanation that is older helps nobody any more: were comments allowed after a year, all of it would pour out."""
-CLOCKS: Final = timedelta(minutes=2)
-"""Notion's clock may differ from the database's, and its times may be floored to the minute."""
+CLOCKS: Final = timedelta(minutes=10)
+"""Notion's clock may differ from the database's by as much: what is asked is only whether it was said lately."""
 COMMENTS: Final = Key("notion", "comments")
 
 log = structlog.get_logger(__name__)

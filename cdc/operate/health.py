@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
+from cdc.operate.differences import KINDS
+from cdc.operate.next_step import UNLINKED
 from cdc.operate.phrases import counted, span
 
 OLD_WORK_S: Final = 900.0
@@ -45,6 +47,27 @@ def health(overview: Mapping[str, Any]) -> Health:
     found = sorted((*_process(overview), *_slot(overview), *_people(overview)), key=lambda each: -each.level)
     level = max((each.level for each in found), default=Level.WELL)
     return Health(level, _headline(level, overview, found), tuple(found))
+
+
+def notes(overview: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is as people left it and asks for nothing, but would surprise somebody who does not know of it."""
+    return (
+        *(
+            f"{item['entityType']}: {counted(item['pages'], 'record')} that nothing is sent of "
+            f"({UNLINKED.get(item['reason'], 'a person took its page away')})."
+            for item in overview["unlinked"]
+        ),
+        *(
+            f"{item['entity']}: {counted(item['pages'], 'page')} that no row is linked to "
+            f"({KINDS.get(item['kind'], item['kind'])})."
+            for item in overview["strays"]
+        ),
+        *(
+            f"{item['entity']}.{item['field']}: {counted(item['unsaid'], 'edit')} put back without a comment "
+            "(too many at once)."
+            for item in overview["notices"]
+        ),
+    )
 
 
 def waiting(overview: Mapping[str, Any]) -> int:

@@ -50,7 +50,6 @@ async def uninstall(settings: Settings, *, with_schema: bool) -> Removed:
             )
         there = with_schema and await _is_there(conn, settings.state_schema)
         dropped = await drop_slot(settings)
-        # after the slot, which can't be read without it
         unpublished = await publishing.drop(conn, settings)
         if there:
             await _drop(conn, settings.state_schema)

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from cdc.replication import faults
+from state.database import readable
 from state.errors import FatalError, TransientError
 
 LISTS_COLUMNS: Final = 150_000
@@ -155,8 +155,7 @@ async def ensure(conn: psycopg.AsyncConnection[Any], wanted: Wanted) -> str:
             "Have the owner of the tables run what `mapable-cdc doctor --fix-sql` prints, then start again.",
         ) from None
     except psycopg.Error as error:
-        refusal = faults.lost(f"changing the publication {wanted.name}", error.sqlstate)
-        raise TransientError(str(refusal)) from None
+        raise TransientError(f"the publication {wanted.name} could not be changed: {readable(error)}") from None
     found = await look(conn, wanted)
     _refuse(wanted, found)
     return found.version

@@ -54,7 +54,7 @@ def _in_json(request: web.Request, error: web.HTTPException) -> web.StreamRespon
             allowed = ", ".join(sorted(error.allowed_methods))
             return problem(405, f"{request.method} is not allowed here, {allowed} is", headers={"Allow": allowed})
         case web.HTTPNotFound():
-            return problem(404, "there is no such endpoint")
+            return problem(404, "there is nothing at this address")
         case _ if error.status >= 400:
             return problem(error.status, error.reason)
         case _:

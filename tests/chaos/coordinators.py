@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from deploy.sandbox.errors import NotionError
-from tests.chaos.application import Application, Skipped
-from tests.chaos.fields import BY_DATABASE, TABLES, Prop, Table
+from tests.chaos.application import Application
+from tests.chaos.fields import BY_DATABASE, ENUMS, TABLES, Prop, Table
+from tests.chaos.rows import Skipped
 from tests.chaos.samples import TAG, UNIQUE, Samples
 from tests.chaos.witness import Pages
 
 MADE: Final = ("Incidents", "Complaints", "Risks")
 """The databases of which new pages become rows."""
+CLOSED: Final = frozenset(ENUMS) - {("CarePlan", "status")}
+"""The columns that take these values and no others."""
 
 
 class Coordinators:
@@ -57,6 +62,49 @@ class Coordinators:
         self._edit(table, page, {one: some.typed(table, one)})
         if one is not other:
             await self._application.change_column(some, table.name, str(shown["System ID"]), str(other.column))
+
+    async def edit_while_mapable_wavers(self, some: Samples) -> None:
+        """Change a property while a field of the record gets a new value for a moment, and then the old one back."""
+        table, page, shown = self._any_page(some, shared=True)
+        wavering = some.pick(table.shared)
+        texts = [prop for prop in table.kept if prop.kind in ("text", "email") and prop.name != "System ID"]
+        others = [prop for prop in table.shared if prop is not wavering]
+        if some.rng.random() < 0.5 or not others + texts:
+            self._use_own_property(some, table, page)
+        else:
+            other = some.pick(others + texts)
+            self._edit(table, page, {other: some.text() if other in texts else some.typed(table, other)})
+        await self._application.waver(
+            some, table.name, str(shown["System ID"]), str(wavering.column), lambda: self._written(page)
+        )
+
+    async def change_again_once_written(self, some: Samples) -> None:
+        """MapAble changes a field, and again as soon as the page is written to."""
+        table, page, shown = self._any_page(some, shared=True)
+        row, column = str(shown["System ID"]), str(some.pick(table.shared).column)
+        await self._application.change_column(some, table.name, row, column)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(3.0):
+                await self._written(page)
+        await self._application.change_column(some, table.name, row, column)
+
+    async def _written(self, page: str) -> None:
+        """Return at the next write to the page."""
+        sandbox = self._pages.sandbox
+        before = sandbox.count("PATCH", f"/v1/pages/{page}")
+        await sandbox.wait_for(lambda: sandbox.count("PATCH", f"/v1/pages/{page}") > before)
+
+    async def edit_who_is_pointed_at(self, some: Samples) -> None:
+        """Change a participant's page while a plan becomes this participant's, which shows on both pages."""
+        table = BY_DATABASE["Participants"]
+        without = await self._application.without_plan()
+        pages = [(page, shown["System ID"]) for page, shown in self._sorted(table) if shown["System ID"] in without]
+        if not pages:
+            raise Skipped
+        page, person = some.pick(pages)
+        name = table.prop("Name")
+        self._edit(table, page, {name: some.typed(table, name)})
+        await self._application.move_a_plan(some, person)
 
     async def edit_wrongly(self, some: Samples) -> None:
         """Type what MapAble can't take."""
@@ -128,7 +176,10 @@ class Coordinators:
         """Make a page that has all that a row needs."""
         database = some.pick(MADE)
         table = BY_DATABASE[database]
-        values = {self._pages.name_now(table, prop.name): some.typed(table, prop) for prop in table.shared}
+        values = {
+            self._pages.name_now(table, prop.name): self._typed(table, prop, some.typed(table, prop))
+            for prop in table.shared
+        }
         participants = self._sorted(BY_DATABASE["Participants"])
         if participants and some.rng.random() < 0.5:
             values[self._pages.name_now(table, "Participant")] = [some.pick(participants)[0]]
@@ -144,7 +195,8 @@ class Coordinators:
     async def create_half(self, some: Samples) -> None:
         """Make a page that lacks something."""
         table = BY_DATABASE[some.pick(MADE)]
-        self._people.create(table.database, {self._pages.name_now(table, "Status"): some.column(table.name, "status")})
+        status = self._typed(table, table.prop("Status"), some.column(table.name, "status"))
+        self._people.create(table.database, {self._pages.name_now(table, "Status"): status})
 
     async def create_elsewhere(self, some: Samples) -> None:
         """Make a page where no rows are made."""
@@ -158,9 +210,26 @@ class Coordinators:
         name = f"{prop.name} ({self._renamed})"
         self._people.rename_property(table.database, self._pages.name_now(table, prop.name), name)
 
+    async def rename_option(self, some: Samples) -> None:
+        """Call a choice by another name: it means what it meant."""
+        table, prop = some.pick(tuple(
+            (table, prop) for table in TABLES for prop in table.shared if (table.name, prop.column) in CLOSED
+        ))
+        label = some.pick(ENUMS[table.name, str(prop.column)])
+        option = self._pages.option(table, prop.name, label)
+        if option is None:
+            raise Skipped
+        self._renamed += 1
+        self._people.rename_option(
+            table.database, self._pages.name_now(table, prop.name), option["name"], f"{label} ({self._renamed})"
+        )
+
     async def add_property(self, some: Samples) -> None:
         """Add a property of one's own and use it."""
         table, page, _ = self._any_page(some)
+        self._use_own_property(some, table, page)
+
+    def _use_own_property(self, some: Samples, table: Table, page: str) -> None:
         name = some.fresh("Mine")
         self._people.add_property(table.database, name)
         self._people.edit(page, {name: some.text()})
@@ -175,7 +244,9 @@ class Coordinators:
         self._people.add_text(page, some.text())
 
     def _edit(self, table: Table, page: str, values: Mapping[Prop, Any]) -> None:
-        named = {self._pages.name_now(table, prop.name): _typed(prop, value) for prop, value in values.items()}
+        named = {
+            self._pages.name_now(table, prop.name): self._typed(table, prop, value) for prop, value in values.items()
+        }
         try:
             self._people.edit(page, named)
         except (NotionError, UnicodeEncodeError, LookupError):
@@ -194,11 +265,11 @@ class Coordinators:
             raise Skipped
         return table, *some.pick(pages)
 
-
-def _typed(prop: Prop, value: Any) -> Any:
-    """Return what the stand-in takes for it."""
-    if prop.kind == "select" and value is not None:
-        return {"select": {"name": value}}
-    return value
+    def _typed(self, table: Table, prop: Prop, value: Any) -> Any:
+        """Return what the stand-in takes for it: a choice by the name it has by now."""
+        if prop.kind == "select" and value is not None:
+            option = self._pages.option(table, prop.name, value)
+            return {"select": {"name": value if option is None else option["name"]}}
+        return value
 
 

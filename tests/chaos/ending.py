@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,6 +29,8 @@ FORMER: Final = """select id, name, email from "User" where role <> 'PARTICIPANT
 POINTS_AT: Final = 'select id, "participantId" as target from "{}"'
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 HELD: Final = "select entity, system_id from notion_sync.deletion where state = 'held'"
+WORK: Final = "select entity, system_id from notion_sync.work"
+EXPLAINED: Final = "select page_id, count(*) as times from notion_sync.explanation group by page_id"
 ANONYMOUS: Final = """select id from "Complaint" where source = 'ANONYMOUS'"""
 
 
@@ -70,15 +73,20 @@ class Ending:
     audit: Sequence[Mapping[str, Any]]
     conflicts: Sequence[Mapping[str, Any]]
     parked: Sequence[Mapping[str, Any]]
-    work: int
+    work: Sequence[tuple[str, str]]
     held: frozenset[tuple[str, str]]    # deletes that wait for a person
     requests: Sequence[Request]
     log: Sequence[str]
     disruptions_s: Sequence[float]     # when a process was killed or its connections were lost
-    wrong: frozenset[tuple[str, str, str]]
+    wrong: frozenset[tuple[str, str, str]]    # (page, property, value) that MapAble can not take
     members: frozenset[str]            # users that are participants now
+    comments: Mapping[str, int]        # by page: those of our bot
+    explained: Mapping[str, int]       # by page: what there was to explain
     ahead_s: float                     # of the stopwatch that pages and requests go by, MapAble's clock is this much
-    confirmed: bool                    # the slot is past all that was committed
+
+    def made_by_bot(self, page_id: str) -> bool:
+        """Whether our bot made the page, also of one that is there no more."""
+        return any(one.page_id == page_id and one.made and one.by == "bot" for one in self.pages.changes)
 
     def link_of(self, table: str, system_id: str) -> Link | None:
         return next((one for one in self.links if (one.table.name, one.system_id) == (table, system_id)), None)
@@ -124,7 +132,7 @@ def _same(kind: str, one: Any, other: Any) -> bool:
 
 async def ending_of(
     scene: Scene, pages: Pages, *, log: Sequence[str], disruptions_s: Sequence[float],
-    wrong: frozenset[tuple[str, str, str]], confirmed: bool,
+    wrong: frozenset[tuple[str, str, str]],
 ) -> Ending:
     """Look at everything once."""
     wanted: dict[str, dict[str, dict[str, Any]]] = await expected(scene)
@@ -151,10 +159,15 @@ async def ending_of(
         ],
         audit=await scene.rows(AUDIT), conflicts=await scene.rows(CONFLICTS),
         parked=await scene.rows("select entity, system_id, reason, message from notion_sync.parked"),
-        work=int(await scene.value("select count(*) from notion_sync.work")),
+        work=[(row["entity"], row["system_id"]) for row in await scene.rows(WORK)],
         held=frozenset((row["entity"], row["system_id"]) for row in await scene.rows(HELD)),
         requests=tuple(scene.sandbox.requests), log=log, disruptions_s=disruptions_s, wrong=wrong,
-        members=frozenset(row["id"] for row in members), ahead_s=time.time() - time.monotonic(), confirmed=confirmed,
+        comments=Counter(
+            str(comment["parent"].get("page_id")) for comment in scene.sandbox.store.all("comment").values()
+            if pages.author(comment["created_by"]) == "bot"
+        ),
+        explained={row["page_id"]: row["times"] for row in await scene.rows(EXPLAINED)},
+        members=frozenset(row["id"] for row in members), ahead_s=time.time() - time.monotonic(),
     )
 
 

@@ -1,52 +1,72 @@
-"""What is printed: a line a run, and at the end a table of what was covered and what was measured."""
+"""What is printed: a line a run, and at the end tables of what was covered and what was measured."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from tests.chaos import menu
-from tests.chaos.run import Report
+from tests.chaos.outcome import Report
 
+T = TypeVar("T")
 
 def line_of(report: Report) -> str:
     """Return one run in one line."""
+    if report.broken is not None:
+        return f"seed {report.seed:>4}  NOT DONE: {report.broken}"
     back = "/".join(f"{took_s:.1f}" for took_s in report.recoveries_s)
     return (
         f"seed {report.seed:>4}  {'FAILED' if report.findings else 'ok    '}  {report.strategy:<16}"
         f"{report.operations:>4} operations  {report.kills} kills  {report.faults:>2} faults, {report.struck:>2} struck"
-        f"  {report.took_s:5.1f} s  quiet {report.quiet_s:4.1f} s  back in {back} s"
-        f"  log kept {report.wal_bytes / 1024:.0f} kB  crossed {report.crossed}  needless {report.needless}"
+        f"  {report.took_s:5.1f} s  quiet {report.quiet_s:4.1f} s  back in {back or '-'} s"
+        f"  log kept {max(report.log_kept.values(), default=0) / 1024:.0f} kB  crossed {report.crossed}"
+        f"  needless {report.needless}  doubled {report.duplicates}"
     )
 
 
-def summary_of(reports: Sequence[Report]) -> str:
-    """Return the tables over all runs."""
-    covered: Counter[tuple[str, str]] = Counter()
-    audited: Counter[str] = Counter()
-    for report in reports:
-        covered += report.covered
-        audited += report.audited
-    back = sorted(took_s for report in reports for took_s in report.recoveries_s)
-    restarts = sorted(took_s for report in reports for took_s in report.restarts_s)
+def summary_of(all_reports: Sequence[Report]) -> str:
+    """Return the tables over all runs that were done."""
+    reports = [report for report in all_reports if report.broken is None]
+    broken = [str(report.seed) for report in all_reports if report.broken is not None]
     failed = [str(report.seed) for report in reports if report.findings]
+    audited = _sum(report.audited for report in reports)
+    kills, doubled = sum(report.kills for report in reports), sum(report.duplicates for report in reports)
+    covered = _sum(report.covered for report in reports)
     lines = [
-        *_matrix(covered),
+        *([*_matrix(covered), ""] if covered else []),
+        "struck: " + _told(_sum(report.met for report in reports)),
+        "killed: " + _told(_sum(report.killed_at for report in reports)),
+        "written down: " + _told(audited),
         "",
-        "written down: " + ", ".join(f"{action} {number}" for action, number in sorted(audited.items())),
         f"runs {len(reports)}, operations {sum(report.operations for report in reports)}"
         f" (and {sum(report.failed for report in reports)} of them met a fault, {sum(r.skipped for r in reports)}"
-        f" had nothing to act on), kills {sum(report.kills for report in reports)},"
+        f" had nothing to act on), kills {kills},"
         f" faults {sum(report.faults for report in reports)} ({sum(report.struck for report in reports)} struck)",
-        f"back after a kill: median {_at(back, 0.5):.1f} s, worst {_at(back, 1):.1f} s;"
-        f" restarts of Postgres took up to {_at(restarts, 1):.1f} s",
-        f"log kept at most {max(report.wal_bytes for report in reports) / 1024:.0f} kB;"
-        f" quiet again within {max(report.quiet_s for report in reports):.1f} s",
-        f"edits that crossed a write unseen {sum(report.crossed for report in reports)};"
-        f" writes that changed nothing {sum(report.needless for report in reports)}",
+        f"reads the log again after kill -9: {_spread([s for r in reports for s in r.recoveries_s])}",
+        f"reads the log again after a restart of Postgres: {_spread([s for r in reports for s in r.restarts_s])}",
+        f"another one has taken over from a frozen process: {_spread([s for r in reports for s in r.takeovers_s])}",
+        f"all at rest after the last operation: {_spread([report.quiet_s for report in reports])}",
+        "log kept by the slot at most: " + ", ".join(
+            f"{max(r.log_kept.get(cause, 0) for r in reports) / 1024:.0f} kB ({cause})"
+            for cause in sorted({cause for report in reports for cause in report.log_kept})
+        ),
+        f"pages, rows or comments made once too often in {kills} kills: {doubled};"
+        f" writes that changed nothing {sum(report.needless for report in reports)};"
+        f" edits that crossed a write unseen {sum(report.crossed for report in reports)};"
+        f" starts given up while the database was away {sum(report.revived for report in reports)}",
+        *([f"not done, by the harness's own fault: {', '.join(broken)}"] if broken else []),
         f"failed: {', '.join(failed)}  (make chaos SEEDS={','.join(failed)})" if failed else "all as the model has it",
     ]
     return "\n".join(lines)
+
+
+def _sum(counters: Iterable[Counter[T]]) -> Counter[T]:
+    """Add counters up."""
+    total: Counter[T] = Counter()
+    for counter in counters:
+        total += counter
+    return total
 
 
 def _matrix(covered: Counter[tuple[str, str]]) -> list[str]:
@@ -62,9 +82,16 @@ def _matrix(covered: Counter[tuple[str, str]]) -> list[str]:
     return lines
 
 
+def _told(counted: Counter[str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(counted.items()))
+
+
 def _letter(index: int) -> str:
     return chr(ord("a") + index % 26) + (str(index // 26) if index >= 26 else "")
 
 
-def _at(values: Sequence[float], share: float) -> float:
-    return values[min(len(values) - 1, int(share * len(values)))] if values else 0.0
+def _spread(values_s: Sequence[float]) -> str:
+    if not values_s:
+        return "never had to"
+    values_s = sorted(values_s)
+    return f"{len(values_s)} times, median {values_s[len(values_s) // 2]:.1f} s, worst {values_s[-1]:.1f} s"

@@ -1,14 +1,23 @@
-"""The wire between the service and Postgres: a relay whose connections can be cut, all of them or those that stream."""
+"""The wire between the service and Postgres: its connections can be cut, and what is made durable over it is seen."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tests.chaos.talk import ACKNOWLEDGED, Frames, Talk
+
+BEFORE: Final = "before"
+AFTER: Final = "after"
+Watcher = Callable[[tuple[str, ...], str], bool]
+"""Called with the statements of what becomes durable, before the server hears of it and after it has done it (but
+before the service hears of that); returns whether the line is dead from here on."""
 
 
 @dataclass(eq=False, slots=True)
@@ -18,6 +27,8 @@ class _Line:
     near: asyncio.StreamWriter
     far: asyncio.StreamWriter
     streams: bool
+    talk: Talk = field(default_factory=Talk)
+    under_way: tuple[str, ...] = ()
 
 
 class Wire:
@@ -27,6 +38,7 @@ class Wire:
         self._to = dsn
         self._lines: set[_Line] = set()
         self.dsn = ""
+        self.watcher: Watcher | None = None
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -47,8 +59,7 @@ class Wire:
         """Break connections without a word to either end: all, those that stream, or the others."""
         for line in tuple(self._lines):
             if streams in (None, line.streams):
-                line.near.transport.abort()
-                line.far.transport.abort()
+                _break(line)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to = conninfo_to_dict(self._to)
@@ -64,16 +75,54 @@ class Wire:
             with suppress(OSError):
                 far_writer.write(first)
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(_relay(reader, far_writer))
-                    tasks.create_task(_relay(far_reader, writer))
+                    tasks.create_task(self._outwards(line, reader))
+                    tasks.create_task(self._homewards(line, far_reader))
         finally:
             self._lines.discard(line)
 
+    async def _outwards(self, line: _Line, reader: asyncio.StreamReader) -> None:
+        frames = Frames()
+        with suppress(OSError):
+            while chunk := await reader.read(65536):
+                for message in frames.split(chunk):
+                    if durable := line.talk.out(message):
+                        if self._dead(line, durable, BEFORE):
+                            return
+                        line.under_way = durable
+                    if line.far.is_closing():
+                        return
+                    line.far.write(message)
+                    if durable == (ACKNOWLEDGED,):
+                        # nothing is answered to this
+                        line.under_way = ()
+                        if self._dead(line, durable, AFTER):
+                            return
+                await line.far.drain()
+        # one end hung up: so does the other
+        line.far.close()
 
-async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while chunk := await reader.read(65536):
-            writer.write(chunk)
-            await writer.drain()
-    # one end hung up: so does the other
-    writer.close()
+    async def _homewards(self, line: _Line, reader: asyncio.StreamReader) -> None:
+        frames = Frames()
+        with suppress(OSError):
+            while chunk := await reader.read(65536):
+                for message in frames.split(chunk):
+                    if line.talk.back(message):
+                        done, line.under_way = line.under_way, ()
+                        if done and self._dead(line, done, AFTER):
+                            return
+                if line.near.is_closing():
+                    break
+                line.near.write(chunk)
+                await line.near.drain()
+        line.near.close()
+
+    def _dead(self, line: _Line, durable: tuple[str, ...], when: str) -> bool:
+        dead = self.watcher is not None and self.watcher(durable, when)
+        if dead:
+            _break(line)
+        return dead
+
+
+def _break(line: _Line) -> None:
+    line.near.transport.abort()
+    line.far.transport.abort()

@@ -136,6 +136,12 @@ class Pages:
         names = self._names[self.source(table)["id"]]
         return next(prop_id for prop_id, first in names.items() if first == name)
 
+    def option(self, table: Table, name: str, label: str) -> Json | None:
+        """Return the option that was first called so, if it is still there."""
+        prop_id = self.property_id(table, name)
+        found = self.source(table)["properties"][prop_id]["config"]["options"]
+        return next((one for one in found if self._labels.get((prop_id, one["id"])) == label), None)
+
     def source(self, table: Table) -> Json:
         """Return the stored data source of a table."""
         source_id = next(source_id for source_id, one in self._tables.items() if one is table)

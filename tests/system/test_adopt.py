@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+import aiohttp
 import psycopg
 import pytest
 
@@ -29,6 +30,10 @@ select jsonb_build_array(
     (select jsonb_agg(l order by "entityType", "systemId") from notion_sync."NotionSyncMapping" l),
     (select count(*) from notion_sync.audit_log)
 )
+"""
+EXPLANATION = """
+insert into notion_sync.explanation (entity, system_id, page_id, field, digest, text)
+values ('incident', 'i', %(page)s, 'description', 'd', 'Why.')
 """
 DROP = "select pg_drop_replication_slot(%(slot)s)"
 
@@ -66,15 +71,25 @@ async def until_held(plant: Plant, service: Service) -> dict[str, object]:
     return told
 
 
+async def says(plant: Plant, page_id: str, text: str) -> None:
+    """Comment on a page as the connection does."""
+    body = {"parent": {"page_id": page_id}, "rich_text": [{"text": {"content": text}}]}
+    headers = {"Authorization": f"Bearer {plant.sandbox.token}", "Notion-Version": "2026-03-11"}
+    async with aiohttp.ClientSession() as client, client.post(
+        f"{plant.sandbox.url}/v1/comments", json=body, headers=headers
+    ) as answer:
+        assert answer.status == 200
+
+
 async def test_a_copy_touches_neither_side_and_tells_why(postgres_server: PostgresServer, plant: Plant) -> None:
     async with plant.ran():
         pass
+    sidecar = await plant.value(SIDECAR)
     async with copied(postgres_server, plant) as copy, copy.service() as service:
         told = await until_held(copy, service)
         copy.sandbox.clear_requests()
         await copy.run("""update "Risk" set title = 'on the copy'""", """delete from "Complaint" """)
         copy.sandbox.people.edit(copy.page_id("Incidents", "i"), {"Description": "edited meanwhile"})
-        sidecar = await copy.value(SIDECAR)
 
         verbs = [await copy.types(*verb) for verb in (("backfill",), ("sweep",), ("setup",))]
         status = await copy.types("status", "--json")
@@ -157,6 +172,10 @@ async def test_in_a_restored_backup_pages_that_are_newer_are_merged(
         assert plant.page("Participants", "p")["Email"] == "later@example.org"
         assert plant.sandbox.people.rows("Complaints") == []
         backup.sandbox.clear_requests()
+        incident = backup.page_id("Incidents", "i")
+        # one that waited when the backup was made, and was said since
+        await backup.run(EXPLANATION, page=incident)
+        await says(plant, incident, "Why.")
         async with backup.service() as service:
             await until_held(backup, service)
 
@@ -176,6 +195,7 @@ async def test_in_a_restored_backup_pages_that_are_newer_are_merged(
             )
             # one whose row is back: who put it into the trash is not known any more, so that a person has to say
             await backup.until_true(UNLINKED, id="k")
+            await backup.until_true("select not exists (select from notion_sync.explanation where state = 'waiting')")
             written = [request.object_id for request in backup.writes()]
             asked = await backup.types("sync", "complaint", "k")
             await backup.until_true(LIVE, id="k")
@@ -185,6 +205,7 @@ async def test_in_a_restored_backup_pages_that_are_newer_are_merged(
         assert await backup.value("""select "remainingBudget" = 3 from "NDISPlan" where id = 'n'""")
         assert written == [backup.page_id("Participants", "p")]
         assert asked.code == 0, asked.err
+        assert [comment["text"] for comment in backup.sandbox.people.comments(incident)] == ["Why."]
         assert backup.page("Complaints", "k")["Description"] == "Late"
         assert backup.page("Risks", "late")["Title"] == "Late"
 

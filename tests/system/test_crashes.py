@@ -40,6 +40,7 @@ async def links(db: Connection) -> dict[tuple[str, str], str]:
     return {(row[0], row[1]): row[2] for row in await (await db.execute(LINKS.encode())).fetchall()}
 
 
+@pytest.mark.timeout(300)  # five starts of the process, on a machine that may be busy
 @pytest.mark.parametrize(
     ("verb", "query_lag_s", "looked_for_s"),
     [("run", 0.0, 1.5), ("run", 0.7, 1.5), ("run", 10.0, 0.2), ("backfill", 0.7, 1.5)],

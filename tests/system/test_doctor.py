@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests import canaries
 from tests.integration.doctor.ward import INDEXES, Ward, admitted
+from tests.plugins import PLUGIN
 from tests.system.invoked import said
 from tests.system.service import Service, environment
 
@@ -144,7 +145,7 @@ def test_no_part_of_a_url_and_no_token_is_printed(user: str, password: str, name
 
 async def test_uninstall_drops_the_slot_and_says_what_remains(ward: Ward) -> None:
     await ward.sets_up()
-    await ward.run(f"select pg_create_logical_replication_slot('{ward.slot}', 'wal2json')")
+    await ward.run(f"select pg_create_logical_replication_slot('{ward.slot}', '{PLUGIN}')")
 
     ended = await ward.types("uninstall")
 
@@ -171,7 +172,7 @@ async def test_uninstall_drops_the_schema_when_it_is_named(ward: Ward) -> None:
 
 async def test_uninstall_with_another_schema_s_name_is_usage_and_drops_nothing(ward: Ward) -> None:
     await ward.sets_up()
-    await ward.run(f"select pg_create_logical_replication_slot('{ward.slot}', 'wal2json')")
+    await ward.run(f"select pg_create_logical_replication_slot('{ward.slot}', '{PLUGIN}')")
 
     assert "The sidecar's schema is notion_sync" in (await ward.types("uninstall", "--drop-schema", "public")).failure
     assert await _there(ward) == (True, True)
@@ -179,7 +180,7 @@ async def test_uninstall_with_another_schema_s_name_is_usage_and_drops_nothing(w
 
 async def test_uninstall_leaves_a_schema_alone_that_this_program_did_not_make(ward: Ward) -> None:
     await ward.run("create schema notion_sync", "create table notion_sync.precious (id int)")
-    await ward.run(f"select pg_create_logical_replication_slot('{ward.slot}', 'wal2json')")
+    await ward.run(f"select pg_create_logical_replication_slot('{ward.slot}', '{PLUGIN}')")
 
     assert "not dropped" in (await ward.types("uninstall", "--drop-schema", "notion_sync")).failure
     assert await _there(ward) == (True, True)

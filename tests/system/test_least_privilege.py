@@ -16,6 +16,11 @@ import pytest_asyncio
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from cdc.gathering import tables
+from cdc.operate.doctor_publication import publication_found
+from cdc.operate.findings import ok
+from cdc.replication import publication
+from cdc.replication.publication import Wanted
 from deploy.local.binaries import find
 from deploy.local.commands import environment, output_of
 from deploy.local.server import PostgresServer
@@ -90,7 +95,7 @@ def role_dsn(role: str, postgres_server: PostgresServer, mapable_template: str) 
     with copied(postgres_server, mapable_template) as dsn:
         apply(dsn, role=role)
         # a second time, to more: that is how an operator opens what it leaves closed
-        apply(dsn, role=role, create_rows="on")
+        apply(dsn, role=role, create_rows="on", publication=role)
         password = secrets.token_hex(16)
         with psycopg.connect(dsn, autocommit=True) as conn:
             conn.execute(
@@ -102,11 +107,12 @@ def role_dsn(role: str, postgres_server: PostgresServer, mapable_template: str) 
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def scene(role_dsn: tuple[str, str]) -> AsyncIterator[Scene]:
+async def scene(role: str, role_dsn: tuple[str, str]) -> AsyncIterator[Scene]:
     """A service that has nothing but the role."""
     dsn, own = role_dsn
     async with staged(
-        dsn, DATABASE_URL=own, NOTION_REVERT_GRACE_SECONDS="0.2", NOTION_CREATE_ROWS="risk", NOTION_POLL_SECONDS="0.2"
+        dsn, DATABASE_URL=own, NOTION_REVERT_GRACE_SECONDS="0.2", NOTION_CREATE_ROWS="risk", NOTION_POLL_SECONDS="0.2",
+        REPLICATION_SLOT=role,
     ) as scene:
         yield scene
 
@@ -160,6 +166,18 @@ async def test_doctor_misses_no_right(scene: Scene) -> None:
     assert not [finding for finding in told["findings"] if "grant " in json.dumps(finding).lower()]
 
 
+async def test_the_publication_that_the_file_makes_is_what_pgoutput_wants(role: str, role_dsn: tuple[str, str]) -> None:
+    mapped = tables(ENTITIES)
+    async with await psycopg.AsyncConnection.connect(role_dsn[1], autocommit=True) as conn:
+        wanted = Wanted(role, "public", mapped, mapped.keys())
+        found = await publication.look(conn, wanted)
+
+        assert await publication.ensure(conn, wanted) == found.version
+        assert await publication_found(conn, wanted) == (
+            ok("publication", f"the publication {role} sends {len(mapped)} tables, mapped columns only"),
+        )
+
+
 async def test_the_role_may_do_what_the_mapping_needs_and_no_more(scene: Scene, role: str) -> None:
     found = await (await scene.db.execute(RIGHTS.encode(), {"role": role})).fetchall()
 
@@ -191,7 +209,7 @@ async def test_replication_reads_every_column_whatever_is_granted(role_dsn: tupl
         await psycopg.AsyncConnection.connect(role_dsn[0], autocommit=True) as db,
         await psycopg.AsyncConnection.connect(role_dsn[1], autocommit=True) as thief,
     ):
-        await thief.execute("select pg_create_logical_replication_slot(%(slot)s, 'wal2json', true)", slot)
+        await thief.execute("select pg_create_logical_replication_slot(%(slot)s, 'test_decoding', true)", slot)
         await db.execute(SECRET)
         changes = await (await thief.execute(PEEK, slot)).fetchall()
 

@@ -11,6 +11,7 @@ import pytest
 
 from deploy.local.server import PrivateServer
 from tests.conftest import SCHEMA
+from tests.plugins import PLUGIN
 from tests.system.plant import Plant, get, planted, ready
 
 UNSEEN = """update "Risk" set title = 'Ramp, mended' where id = 'r'"""
@@ -23,6 +24,7 @@ create trigger stop before insert on notion_sync.marking for each row execute fu
 DECIDED = """
 select exists (select from notion_sync.audit_log where action = 'conflict.decided' and system_id = 'r')
 """
+PGOUTPUT_WANTS = """("proto_version" '1', "publication_names" '"{}"')"""
 MARKED = """
 select bool_and(found) from (
     select exists (select from notion_sync."NotionSyncMapping" m where m."systemId" = id and m."pageState" = 'live')
@@ -67,6 +69,7 @@ async def test_a_missing_slot_is_made_again_and_only_what_differs_is_written(pla
             return bool(plant.page("Risks", "r")["Title"] == "Ramp, seen")
 
         await plant.until(streamed)
+        assert await plant.value("select changed_at is not null from notion_sync.row_stamp where system_id = 'r'")
 
 
 async def test_a_slot_that_somebody_moved_on_is_kept_and_everything_is_compared(plant: Plant) -> None:
@@ -194,7 +197,7 @@ async def test_a_kill_between_a_lost_slot_and_the_last_mark_forgets_nothing(plan
     # as it stands when it is killed there
     await plant.run("""update notion_sync.setting set value = 'true' where name = 'marking_due'""")
     if at != "before the slot":
-        await plant.value("select pg_create_logical_replication_slot(%(slot)s, 'wal2json')")
+        await plant.value("select pg_create_logical_replication_slot(%(slot)s, %(plugin)s)", plugin=PLUGIN)
     if at == "in the middle of the marks":
         await plant.run(
             "update notion_sync.setting set value = 'false' where name = 'marking_due'",
@@ -232,27 +235,29 @@ async def test_a_slot_of_another_database_is_left_alone(plant: Plant) -> None:
             await other.execute("select pg_drop_replication_slot(%s)", (plant.slot,))
 
 
-async def test_a_slot_of_somebody_else_is_left_alone(plant: Plant) -> None:
+@pytest.mark.parametrize("plugin", ["wal2json", "pgoutput", "auto"])
+async def test_a_slot_of_somebody_else_is_left_alone(plant: Plant, plugin: str) -> None:
     await plant.value("select pg_create_logical_replication_slot(%(slot)s, 'pgoutput')")
 
-    ended = await plant.types("run")
+    ended = await plant.types("run", REPLICATION_PLUGIN=plugin)
 
     assert ended.code == 3
     assert "belongs to somebody else (plugin pgoutput" in ended.failure
     assert await plant.slot_fact("plugin") == "pgoutput"
 
 
-async def test_a_slot_of_somebody_else_is_not_dropped(plant: Plant) -> None:
-    await plant.value("select pg_create_logical_replication_slot(%(slot)s, 'test_decoding')")
+@pytest.mark.parametrize(("plugin", "setting"), [("test_decoding", "wal2json"), ("pgoutput", "auto")])
+async def test_a_slot_of_somebody_else_is_not_dropped(plant: Plant, plugin: str, setting: str) -> None:
+    await plant.value(f"select pg_create_logical_replication_slot(%(slot)s, '{plugin}')")
 
-    dropped = await plant.types("slot", "drop")
-    async with plant.service(NOTION_SYNC_ENABLED="false") as off:
+    dropped = await plant.types("slot", "drop", REPLICATION_PLUGIN=setting)
+    async with plant.service(NOTION_SYNC_ENABLED="false", REPLICATION_PLUGIN=setting) as off:
         await off.line("belongs to somebody else")
         assert await off.ended() == 3
 
     assert dropped.code == 3
     assert "belongs to somebody else" in dropped.failure
-    assert await plant.slot_fact("plugin") == "test_decoding"
+    assert await plant.slot_fact("plugin") == plugin
 
 
 async def test_a_slot_that_is_read_by_somebody_else_is_waited_for(plant: Plant) -> None:
@@ -260,7 +265,8 @@ async def test_a_slot_that_is_read_by_somebody_else_is_waited_for(plant: Plant) 
         pass
     other = psycopg.conninfo.make_conninfo(plant.dsn, replication="database", application_name="a curious engineer")
     async with await psycopg.AsyncConnection.connect(other, autocommit=True) as reader:
-        await reader.execute(f'START_REPLICATION SLOT "{plant.slot}" LOGICAL 0/0'.encode())
+        asked = PGOUTPUT_WANTS.format(plant.slot) if PLUGIN == "pgoutput" else ""
+        await reader.execute(f'START_REPLICATION SLOT "{plant.slot}" LOGICAL 0/0 {asked}'.encode())
         async with plant.service() as service:
 
             async def told() -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from cdc.app import Parts
-from cdc.operate.health import health, waiting
+from cdc.operate.health import health, notes, waiting
 from cdc.web.application import Routes
 from cdc.web.dashboard.front import Front
 from cdc.web.dashboard.sessions import Session
@@ -54,8 +54,8 @@ class OverviewPage:
             lines = await audit.listed(conn, limit=LATELY)
         pacer = self._parts.pacer
         return await self._front.answer(
-            request, session, "overview.html", health=health(overview), overview=overview, lines=lines,
-            on_the_way=waiting(overview), entities=_entities(overview, self._parts), priorities=PRIORITIES,
+            request, session, "overview.html", health=health(overview), notes=notes(overview), overview=overview,
+            lines=lines, on_the_way=waiting(overview), entities=_entities(overview, self._parts), priorities=PRIORITIES,
             used=pacer.used, limit=pacer.budget.limit,
         )
 

@@ -139,6 +139,8 @@
     const query = new URLSearchParams({ database, find: at("find").value });
     const before = board;
     const fresh = await ask(`/sandbox/board?${query}`);
+    // what was asked for may be another by now
+    if (database !== query.get("database") || at("find").value !== query.get("find")) return;
     if (editing || JSON.stringify(fresh) === JSON.stringify(before)) return;
     board = fresh;
     show(before);

@@ -19,6 +19,7 @@ from deploy.local.postgres import LocalPostgres
 from deploy.local.server import PostgresServer, PrivateServer
 from tests.integration.doctor.pooler import pooled
 from tests.integration.doctor.ward import Ward, admitted
+from tests.plugins import PLUGIN
 from tests.system.scene import PARTICIPANT
 
 AS_IT_SHOULD_BE = Server(
@@ -114,7 +115,7 @@ async def test_a_slot_that_keeps_too_much_is_told_and_then_that_it_is_lost(
     await alone.run(
         "alter system set max_wal_size = '32MB'", "alter system set min_wal_size = '32MB'",
         "alter system set max_slot_wal_keep_size = '64MB'", "select pg_reload_conf()",
-        f"select pg_create_logical_replication_slot('{alone.slot}', 'wal2json')",
+        f"select pg_create_logical_replication_slot('{alone.slot}', '{PLUGIN}')",
         *["select pg_logical_emit_message(false, 'x', 'x'), pg_switch_wal()"] * 4,
     )
     assert "not read, and it keeps" in (await alone.found())["slot.retained"].what
@@ -158,7 +159,7 @@ async def test_a_transaction_that_wrote_and_stays_open_is_told_with_its_process(
 
 
 async def test_once_the_slot_is_there_open_transactions_are_nobodys_concern(newcomer: Ward) -> None:
-    await newcomer.run(f"select pg_create_logical_replication_slot('{newcomer.slot}', 'wal2json')")
+    await newcomer.run(f"select pg_create_logical_replication_slot('{newcomer.slot}', '{PLUGIN}')")
     async with await psycopg.AsyncConnection.connect(newcomer.dsn) as open_one:
         await open_one.execute(PARTICIPANT.encode(), {"id": "p1", "name": "p1"})
 
@@ -185,6 +186,26 @@ async def test_trying_a_slot_leaves_none(newcomer: Ward) -> None:
 
     left = await newcomer.db.execute("select 1 from pg_replication_slots where slot_name like 'mapable_cdc_doc%'")
     assert await left.fetchall() == []
+
+
+@pytest.mark.parametrize("try_slot", [False, True])
+async def test_auto_is_told_with_what_it_is_here(newcomer: Ward, try_slot: bool) -> None:
+    auto = newcomer.with_settings(REPLICATION_PLUGIN="auto")
+
+    found = {each.code: each for each in await auto.looked(try_slot=try_slot)}
+
+    assert f"auto, which is {PLUGIN} here" in found["plugin.auto"].what
+    assert ("publication" in found) == (PLUGIN == "pgoutput")
+    assert found["plugin.installed"].severity is Severity.OK
+
+
+async def test_a_slot_of_the_other_plugin_is_told_with_the_way_over(newcomer: Ward) -> None:
+    await newcomer.run(f"select pg_create_logical_replication_slot('{newcomer.slot}', 'pgoutput')")
+
+    found = await newcomer.with_settings(REPLICATION_PLUGIN="wal2json").found()
+
+    assert "decodes with pgoutput, but REPLICATION_PLUGIN is wal2json" in found["slot.plugin"].what
+    assert "`mapable-cdc uninstall`" in found["slot.plugin"].fix
 
 
 async def test_a_database_in_another_encoding_is_told(postgres_server: PostgresServer) -> None:

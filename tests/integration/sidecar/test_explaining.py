@@ -139,6 +139,29 @@ async def test_a_process_that_dies_between_sending_and_noting_it_is_followed_by_
     assert scene.sandbox.count("GET", "/v1/comments") == 1
 
 
+async def test_a_clock_of_notions_that_is_minutes_behind_makes_no_second_comment(scene: Scene) -> None:
+    scene.sandbox.switches.update({"clock_offset_s": -240.0})
+    scene.sandbox.faults.script(kind="reset", when="after", method="POST", path_pattern="/v1/comments")
+    await scene.says("Once.")
+
+    await scene.until(ALL_SAID)
+
+    assert scene.comments() == ["Once."]
+
+
+async def test_what_waited_when_a_backup_was_made_and_was_said_since_is_not_said_again(scene: Scene) -> None:
+    await scene.says("Once.")
+    await scene.until(ALL_SAID)
+    async with scene.pool.connection() as conn:
+        # as it comes back with the backup
+        await conn.execute("update explanation set state = 'waiting', text = 'Once.', begun_at = null")
+        await explanations.doubt(conn)
+
+    await scene.until(ALL_SAID)
+
+    assert scene.comments() == ["Once."]
+
+
 async def test_one_that_died_before_it_was_saved_is_followed_by_one_that_sends(scene: Scene) -> None:
     scene.sandbox.faults.script(kind="timeout", when="before", method="POST", path_pattern="/v1/comments")
     await scene.says("Once.")

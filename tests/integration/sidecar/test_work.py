@@ -216,6 +216,24 @@ async def test_parked_work_is_out_of_the_queue_until_it_is_done_after_all(pool: 
     assert await parked(pool) == ()
 
 
+async def test_what_is_tried_again_is_looked_at_on_both_sides_behind_everything_else(
+    pool: Pool, queue: WorkQueue
+) -> None:
+    other = Key("incident", "i1")
+    await mark(pool, RISK, other)
+    async with pool.connection() as conn:
+        for held in await claim(queue):
+            await work.park(conn, held, reason="r", message="m")
+
+        assert await parking.try_again(conn, after_s=60.0) == 0
+        assert await parking.try_again(conn, entity="risk") == 1
+
+    found = await one(queue)
+    # whichever side it was parked for, nobody need tell of it a second time
+    assert (found.key, found.reasons, found.priority) == (RISK, Reason.OURS | Reason.THEIRS, Priority.BACKFILL)
+    assert len(await parked(pool)) == 2
+
+
 async def test_a_late_worker_does_not_take_for_done_what_the_next_one_parked(pool: Pool, queue: WorkQueue) -> None:
     await mark(pool, RISK)
     late = (await claim(WorkQueue(pool, lease_s=0.0)))[0]

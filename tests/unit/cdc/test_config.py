@@ -63,6 +63,12 @@ def test_every_mistake_is_named_at_once() -> None:
         assert f"  - {name}" in said, name
 
 
+def test_the_plugin_is_one_of_three_however_it_is_written() -> None:
+    assert given().replication_plugin == "wal2json"
+    assert given(REPLICATION_PLUGIN="PgOutput").replication_plugin == "pgoutput"
+    assert "  - REPLICATION_PLUGIN" in refused({**NEEDED, "REPLICATION_PLUGIN": "decoderbufs"})
+
+
 def test_empty_is_unset() -> None:
     assert given(HTTP_PORT="", TIME_ZONE="  ", NOTION_PARTICIPANTS_DB_ID="# none yet") == given()
     assert "NOTION_API_KEY is missing" in refused({**NEEDED, "NOTION_API_KEY": ""})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cdc.operate.health import Level, health
+from cdc.operate.health import Level, health, notes
 
 
 def overview(**changes: Any) -> dict[str, Any]:
@@ -17,6 +17,7 @@ def overview(**changes: Any) -> dict[str, Any]:
         "queue": {name: {"keys": 0, "oldestAgeSeconds": 0.0} for name in ("live", "manual", "backfill")},
         "slot": {"walStatus": "reserved", "pressure": "none"},
         "paused": [], "conflicts": 0, "parked": 0, "heldDeletes": 0, "comments": {"allowed": True}, "leftOut": [],
+        "unlinked": [], "strays": [], "notices": [],
         **changes,
     }  # fmt: skip
 
@@ -92,3 +93,20 @@ def test_the_worst_comes_first() -> None:
     told = health(overview(conflicts=1, slot=slot(walStatus="lost"), parked=1))
 
     assert [concern.level for concern in told.concerns] == [Level.TROUBLE, Level.WAITS, Level.WAITS]
+
+
+def test_what_people_left_so_is_told_and_no_concern() -> None:
+    state = overview(
+        unlinked=[{"entityType": "Risk", "reason": "moved", "pages": 1}],
+        strays=[{"entity": "risk", "kind": "new", "pages": 2}, {"entity": "risk", "kind": "odd", "pages": 1}],
+        notices=[{"entity": "risk", "field": "title", "unsaid": 7}],
+    )
+
+    assert health(state).level is Level.WELL
+    assert notes(state) == (
+        "Risk: 1 record that nothing is sent of (its page was moved out of the database).",
+        "risk: 2 pages that no row is linked to (a new page).",
+        "risk: 1 page that no row is linked to (odd).",
+        "risk.title: 7 edits put back without a comment (too many at once).",
+    )
+    assert notes(overview()) == ()
