@@ -129,14 +129,17 @@ class SlotGuard:
         """Return the plugin of a slot that is ours and as it is set; raises FatalError for any other."""
         setting = self._parts.settings.replication_plugin
         plugin = found.plugin or ""
-        if plugin in PLUGINS and setting in (plugin, "auto") and found.database == conn.info.dbname:
-            return plugin
-        if plugin in PLUGINS and found.database == conn.info.dbname and await work.position(conn, self._slot):
-            raise FatalError(
-                f"the slot {found.name} decodes with {plugin}, but REPLICATION_PLUGIN is {setting}",
-                f"Run `mapable-cdc uninstall`, which drops the slot: the next `run` makes one for {setting} and "
-                f"compares everything. Or set REPLICATION_PLUGIN={plugin} again.",
-            )
+        if plugin in PLUGINS and found.database == conn.info.dbname:
+            known = bool(await work.position(conn, self._slot)) or await marker.due(conn)
+            # subscriptions and other programs read with pgoutput, too: one of theirs must not be taken for ours
+            if setting in (plugin, "auto") and (known or plugin != PGOUTPUT):
+                return plugin
+            if known and setting not in (plugin, "auto"):
+                raise FatalError(
+                    f"the slot {found.name} decodes with {plugin}, but REPLICATION_PLUGIN is {setting}",
+                    f"Run `mapable-cdc uninstall`, which drops the slot: the next `run` makes one for {setting} and "
+                    f"compares everything. Or set REPLICATION_PLUGIN={plugin} again.",
+                )
         raise FatalError(
             f"the slot {found.name} belongs to somebody else (plugin {plugin}, another database or both)",
             "Set REPLICATION_SLOT to a name of its own, or drop that slot if nobody needs it.",

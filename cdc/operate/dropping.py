@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final, LiteralString
+
 import psycopg
 from psycopg import sql
 
 from cdc.config import Settings
+from cdc.operate import marker
 from cdc.refusals import refused
 from cdc.replication import slot as slots
-from cdc.replication.faults import PLUGINS, SlotBusy
+from cdc.replication.faults import PGOUTPUT, PLUGINS, SlotBusy
 from cdc.replication.slot import SlotState
 from state.database import Connection
 from state.errors import FatalError
+
+# Read, or about to be: everything is noted as due before a slot is made
+KNOWN: Final[LiteralString] = """
+select exists (select from {} where slot = %(slot)s)
+    or exists (select from {} where name = %(due)s and value = 'true')
+"""
 
 
 async def drop_slot(settings: Settings) -> bool:
@@ -38,15 +47,18 @@ async def drop_slot(settings: Settings) -> bool:
 
 
 async def _is_ours(conn: Connection, found: SlotState, settings: Settings) -> bool:
-    """Whether it is of this database and of the plugin that is set; or of the other one, and known to the sidecar."""
+    """Whether it is of this database, and wal2json's as it is set, or known to the sidecar.
+
+    Subscriptions and other programs read with pgoutput, too: one of theirs must not be taken for ours.
+    """
     if found.database != conn.info.dbname or found.plugin not in PLUGINS:
         return False
-    if settings.replication_plugin in (found.plugin, "auto"):
+    if found.plugin != PGOUTPUT and settings.replication_plugin in (found.plugin, "auto"):
         return True
-    position = sql.Identifier(settings.state_schema, "stream_position")
-    known = sql.SQL("select exists (select from {} where slot = %(slot)s)").format(position)
+    tables = [sql.Identifier(settings.state_schema, table) for table in ("stream_position", "setting")]
+    known = sql.SQL(KNOWN).format(*tables)
     try:
-        row = await (await conn.execute(known, {"slot": found.name})).fetchone()
+        row = await (await conn.execute(known, {"slot": found.name, "due": marker.DUE})).fetchone()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName):
         return False
     return row is not None and bool(row[0])

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
-from deploy.local.processes import postmaster_of
 from tests.bench.ground import Ground, Notion, connected, notion, set_up, value
-from tests.bench.machine import cpu_s
+from tests.bench.machine import cpu_s, server_cpu_s
 from tests.bench.report import Line, Run
 from tests.bench.rows import families
 from tests.system.service import Service
@@ -72,16 +70,7 @@ async def _plainly(conn: Any, stand_in: Notion, pages: int) -> float:
 
 def _used(ground: Ground, stand_in: Notion) -> dict[str, float]:
     """Return the CPU time that the database server and the stand-in have used."""
-    postmaster = postmaster_of(ground.server.data_dir)
-    assert postmaster is not None
-    children = Path(f"/proc/{postmaster.pid}/task/{postmaster.pid}/children").read_text(encoding="ascii").split()
-    ended_s = _of_ended_children_s(postmaster.pid)
-    return {"server": ended_s + sum(cpu_s(int(pid)) for pid in children), "stand_in": cpu_s(stand_in.pid)}
-
-
-def _of_ended_children_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
-    return (int(fields[13]) + int(fields[14])) / 100
+    return {"server": server_cpu_s(ground.server.data_dir), "stand_in": cpu_s(stand_in.pid)}
 
 
 def lines(found: Mapping[str, float]) -> Iterable[Line]:

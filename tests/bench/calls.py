@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from tests.bench.ground import Ground, connected
+from deploy.sandbox.server import Sandbox
+from tests.bench.ground import Ground, connected, set_up
 from tests.bench.report import Line, Run
 from tests.bench.rows import families, risks
 from tests.system.desk import subscribe
-from tests.system.scene import Scene, staged
+from tests.system.scene import Scene
+from tests.system.service import Service, command, environment
 
 RUNS: Final = 1
 """Requests are counted, not timed."""
@@ -31,30 +34,38 @@ async def once(ground: Ground) -> Run:
     with ground.database() as dsn:
         async with connected(dsn) as conn:
             rows = await families(conn, people)
-        async with staged(dsn, LOG_LEVEL="info") as scene:
-            backfill = scene.sandbox.requests.select()
-            created = scene.sandbox.count("POST", "/v1/pages")
-            assert created > rows, "not every row has its page"
-            finished = scene.sandbox.count("PATCH", "/v1/pages/.*")
-            setting_up = scene.sandbox.count(None, "/v1/(databases|search|users|blocks|views).*")
-            figures = {
-                "backfill": (len(backfill) - setting_up) / created,
-                "backfill.limit": 1 + 1 / 100 + finished / created,
-            }
-            await subscribe(scene)
-            async with connected(dsn) as conn:
-                await risks(conn, ALONE + BURST)
-            await _through(scene)
-            alone = [await _calls(scene, EDIT, ids=[f"r{number}"]) for number in range(1, ALONE + 1)]
-            burst = await _calls(scene, EDIT, ids=[f"r{number}" for number in range(ALONE + 1, ALONE + BURST + 1)])
-            figures |= {
-                "alone": sum(alone) / ALONE,
-                "burst": burst / BURST,
-                "fifty": await _calls(scene, FIFTY.replace("{column}", "name")),
-                "fifty.app": await _calls(scene, FIFTY.replace("{column}", "email")),
-                "unmapped": await _calls(scene, UNMAPPED),
-            }
+        async with Sandbox(token="ntn_bench", rate_limit=0, seed=11) as sandbox, connected(dsn) as db:
+            settings = {"LOG_LEVEL": "info", "REPLICATION_SLOT": f"bench_{secrets.token_hex(4)}"}
+            env = environment(dsn, sandbox.url, sandbox.token, sandbox.parent_page_id, **settings)
+            await set_up(env)
+            sandbox.clear_requests()
+            code, _, said = await command(env, "backfill", timeout_s=1800.0)
+            assert code == 0, said
+            created, finished = sandbox.count("POST", "/v1/pages"), sandbox.count("PATCH", "/v1/pages/.*")
+            assert created == rows, "not every row has its page"
+            figures = {"backfill": sandbox.count() / rows, "backfill.limit": 1 + 1 / 100 + finished / rows}
+            figures |= await _edited(Scene(dsn, db, sandbox, env, Service(env)))
     return Run(figures)
+
+
+async def _edited(scene: Scene) -> dict[str, float]:
+    """Count what edits cost while the service runs."""
+    async with scene.service as service:
+        await service.event("stream.started", timeout_s=120.0)
+        await subscribe(scene)
+        await risks(scene.db, ALONE + BURST)
+        await _through(scene)
+        alone = [await _calls(scene, EDIT, ids=[f"r{number}"]) for number in range(1, ALONE + 1)]
+        burst = await _calls(scene, EDIT, ids=[f"r{number}" for number in range(ALONE + 1, ALONE + BURST + 1)])
+        found = {
+            "alone": sum(alone) / ALONE,
+            "burst": burst / BURST,
+            "fifty": await _calls(scene, FIFTY.replace("{column}", "name")),
+            "fifty.app": await _calls(scene, FIFTY.replace("{column}", "email")),
+            "unmapped": await _calls(scene, UNMAPPED),
+        }
+        await service.stop(60.0)
+    return found
 
 
 async def _through(scene: Scene) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from state.database import conninfo
 from state.migrations import migrate
 from tests.bench import peers
 from tests.bench.ground import ROOT, Connection, Ground, connected, value, wal_end
+from tests.bench.machine import server_cpu_s
 from tests.bench.reading import PUBLICATION
 from tests.bench.report import Line, Run
 
@@ -142,23 +144,34 @@ async def _measured(
     program, found = str(ground.server.bin_dir / "pg_recvlogical"), {}
     for floor in ("floor", "pg_floor"):
         _, options = reading(SLOTS[floor], tables(ENTITIES), "public", publication=PUBLICATION)
+        used_s = server_cpu_s(ground.server.data_dir) + _readers_cpu_s()
         found[floor] = rows / await peers.floor_s(program, dsn, floor, end_text, options)
+        used_s = server_cpu_s(ground.server.data_dir) + _readers_cpu_s() - used_s
+        found[f"{floor}.cpu_us"] = used_s / rows * 1e6
     if python is not None:
         options = wal2json.options("public", tables(ENTITIES))
         found["psycopg2"] = rows / await peers.psycopg2_s(python, dsn, "psycopg2", end, options)
     for name, way in WAYS.items():
-        before = await wal_end(conn)
+        before, used_s = await wal_end(conn), server_cpu_s(ground.server.data_dir)
         took = await _read(dsn, name, way, end)
+        used_s = server_cpu_s(ground.server.data_dir) - used_s
         found |= {
             name: rows / took["took_s"],
             f"{name}.share": rows / took["took_s"] / found[way.floor],
-            f"{name}.cpu_us": took["cpu_s"] / rows * 1e6,
+            f"{name}.cpu_us": (used_s + took["cpu_s"]) / rows * 1e6,
+            f"{name}.own_us": took["cpu_s"] / rows * 1e6,
             f"{name}.peak_mb": took["peak_bytes"] / 1e6,
             f"{name}.wal": (await wal_end(conn) - before) / rows,
         }
     for slot in SLOTS:
         await conn.execute("select pg_drop_replication_slot(%s)", (slot,))
     return found
+
+
+def _readers_cpu_s() -> float:
+    """Return the CPU time that the readers which have ended used."""
+    readers = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return readers.ru_utime + readers.ru_stime
 
 
 def _schemas() -> list[str]:
@@ -185,10 +198,11 @@ def lines(found: Mapping[str, float]) -> Iterable[Line]:
 
         for name, way in WAYS.items():
             reached = found[f"{case.name}.{name}.share"]
-            cpu = f"{found[f'{case.name}.{name}.cpu_us']:.0f} us CPU"
-            floor = f"pg_recvlogical {per_s(way.floor)}"
+            all_us, own_us = (found[f"{case.name}.{name}.{whose}_us"] for whose in ("cpu", "own"))
+            floor = f"pg_recvlogical {per_s(way.floor)}, {found[f'{case.name}.{way.floor}.cpu_us']:.0f} us"
             yield Line(
-                f"{case.told}: {way.told}", f"{per_s(name)} = {reached:.2f} of the floor, {cpu} a change",
+                f"{case.told}: {way.told}",
+                f"{per_s(name)} = {reached:.2f} of the floor; {all_us:.0f} us CPU a change, {own_us:.0f} of them ours",
                 floor if way.plugin == PGOUTPUT else f"{floor}, psycopg2 + json {per_s('psycopg2')}",
                 f">= {way.share}" if way.share is not None else "",
                 reached >= way.share if way.share is not None else None,

@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from deploy.local.processes import postmaster_of
+
 TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 WRITES: Final = 200
 
@@ -50,6 +52,16 @@ def cpu_s(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+
+
+def server_cpu_s(data_dir: Path) -> float:
+    """Return the CPU time that a Postgres has used so far, the processes that have ended included."""
+    postmaster = postmaster_of(data_dir)
+    assert postmaster is not None
+    pid = postmaster.pid
+    own = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return (int(own[13]) + int(own[14])) / TICKS_A_SECOND + sum(cpu_s(int(child)) for child in children)
 
 
 def peak_bytes(pid: int | str = "self") -> int:

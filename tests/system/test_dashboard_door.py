@@ -52,16 +52,23 @@ async def test_the_session_s_cookie_is_for_this_site_and_no_script(scene: Scene)
     assert ADMIN not in cookie.value
 
 
-async def test_behind_https_the_cookie_never_goes_over_plain_http(scene: Scene) -> None:
-    async with Visitor(scene.url(), {**HTML, "X-Forwarded-Proto": "https"}) as visitor:
+@pytest.mark.parametrize("proto", ["https", "HTTPS", "https, http"])
+async def test_behind_https_no_cookie_goes_over_plain_http(scene: Scene, proto: str) -> None:
+    # by hand: what keeps cookies for a plain address keeps none of these
+    async with Visitor(scene.url(), {**HTML, "X-Forwarded-Proto": proto}) as visitor:
         form = await visitor.get("/sign-in")
-        cookie = form.cookies["__Host-mapable-cdc-visitor"]
-        seen = await visitor.get(
-            "/sign-in", headers={"Cookie": f"__Host-mapable-cdc-visitor={cookie.value}"}
-        )
+        kept = {"Cookie": f"__Host-mapable-cdc-visitor={form.form_token}"}
+        seen = await visitor.send("/sign-in", {"token": ADMIN}, kept)
+        kept = {"Cookie": f"__Host-mapable-cdc={seen.cookies['__Host-mapable-cdc'].value}"}
+        page = await visitor.get("/", headers=kept)
+        out = await visitor.send("/sign-out", {}, kept)
 
-    assert (cookie["secure"], cookie["path"], cookie["domain"]) == (True, "/", "")
-    assert seen.form_token == cookie.value
+    assert (form.status, seen.status, page.status, out.status) == (200, 303, 200, 303)
+    for answer in (form, seen, out):
+        for name, cookie in answer.cookies.items():
+            assert name.startswith("__Host-")
+            assert (cookie["secure"], cookie["path"], cookie["domain"]) == (True, "/", "")
+    assert out.cookies["__Host-mapable-cdc"].value == ""
 
 
 @pytest.mark.parametrize("token", ["", "guessed", ADMIN[:-1], ADMIN + "x", ADMIN.upper(), "ünïcode", "\x00"])

@@ -235,27 +235,29 @@ async def test_a_slot_of_another_database_is_left_alone(plant: Plant) -> None:
             await other.execute("select pg_drop_replication_slot(%s)", (plant.slot,))
 
 
-async def test_a_slot_of_somebody_else_is_left_alone(plant: Plant) -> None:
+@pytest.mark.parametrize("plugin", ["wal2json", "pgoutput", "auto"])
+async def test_a_slot_of_somebody_else_is_left_alone(plant: Plant, plugin: str) -> None:
     await plant.value("select pg_create_logical_replication_slot(%(slot)s, 'pgoutput')")
 
-    ended = await plant.types("run", REPLICATION_PLUGIN="wal2json")
+    ended = await plant.types("run", REPLICATION_PLUGIN=plugin)
 
     assert ended.code == 3
     assert "belongs to somebody else (plugin pgoutput" in ended.failure
     assert await plant.slot_fact("plugin") == "pgoutput"
 
 
-async def test_a_slot_of_somebody_else_is_not_dropped(plant: Plant) -> None:
-    await plant.value("select pg_create_logical_replication_slot(%(slot)s, 'test_decoding')")
+@pytest.mark.parametrize(("plugin", "setting"), [("test_decoding", "wal2json"), ("pgoutput", "auto")])
+async def test_a_slot_of_somebody_else_is_not_dropped(plant: Plant, plugin: str, setting: str) -> None:
+    await plant.value(f"select pg_create_logical_replication_slot(%(slot)s, '{plugin}')")
 
-    dropped = await plant.types("slot", "drop")
-    async with plant.service(NOTION_SYNC_ENABLED="false") as off:
+    dropped = await plant.types("slot", "drop", REPLICATION_PLUGIN=setting)
+    async with plant.service(NOTION_SYNC_ENABLED="false", REPLICATION_PLUGIN=setting) as off:
         await off.line("belongs to somebody else")
         assert await off.ended() == 3
 
     assert dropped.code == 3
     assert "belongs to somebody else" in dropped.failure
-    assert await plant.slot_fact("plugin") == "test_decoding"
+    assert await plant.slot_fact("plugin") == plugin
 
 
 async def test_a_slot_that_is_read_by_somebody_else_is_waited_for(plant: Plant) -> None:

@@ -64,7 +64,17 @@ class Visitor:
 
     async def post(self, path: str, **fields: str) -> Seen:
         """Send a form with the token of the last page that had one."""
-        return await self._ask("POST", path, data={"form_token": self.form_token, **fields})
+        return await self.send(path, fields)
+
+    async def send(self, path: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Seen:
+        """Send a form with headers of one's own."""
+        return await self._ask("POST", path, data={"form_token": self.form_token, **fields}, headers=headers)
+
+    async def sent(self, path: str, **fields: str) -> Seen:
+        """Send a form that is followed, and go where it leads."""
+        seen = await self.post(path, **fields)
+        assert seen.status == 303, seen.text
+        return await self.get(seen.headers["Location"])
 
     async def sign_in(self, token: str = ADMIN, **fields: str) -> Seen:
         """Load the form, and send it."""

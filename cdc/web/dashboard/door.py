@@ -120,14 +120,14 @@ class Door:
         session = sessions.begin(secrets.token_urlsafe(24), time.time())
         answer = web.HTTPSeeOther(_own_path(form.text("next")))
         _set_cookie(request, answer, _cookie_name(request), sessions.sealed(session))
-        answer.del_cookie(_visitor_name(request), path="/")
+        _forget_cookie(request, answer, _visitor_name(request))
         log.info("session.began")
         raise answer
 
     async def _sign_out(self, request: web.Request, session: Session, _: Form) -> web.StreamResponse:
         self._open.end(session, time.time())
         answer = web.HTTPSeeOther("/sign-in")
-        answer.del_cookie(_cookie_name(request), path="/")
+        _forget_cookie(request, answer, _cookie_name(request))
         raise answer
 
     def _asked(
@@ -145,7 +145,7 @@ class Door:
 
 
 def _equal(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode("utf-8", "surrogateescape"))
 
 
 def _own_path(path: str | None) -> str:
@@ -157,7 +157,8 @@ def _own_path(path: str | None) -> str:
 
 def _secure(request: web.Request) -> bool:
     """Whether the browser came by HTTPS. A proxy's word is as good as any: who lies spoils a cookie of their own."""
-    return request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
+    first, _, _ = request.headers.get("X-Forwarded-Proto", "").partition(",")
+    return request.secure or first.strip().lower() == "https"
 
 
 def _cookie_name(request: web.Request) -> str:
@@ -172,3 +173,8 @@ def _set_cookie(request: web.Request, answer: web.StreamResponse, name: str, val
     answer.set_cookie(
         name, value, max_age=SESSION_S, path="/", httponly=True, samesite="Strict", secure=_secure(request)
     )
+
+
+def _forget_cookie(request: web.Request, answer: web.StreamResponse, name: str) -> None:
+    # with all that it was set with: browsers take nothing else for a name that begins with __Host-
+    answer.del_cookie(name, path="/", httponly=True, samesite="Strict", secure=_secure(request))

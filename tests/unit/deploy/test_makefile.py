@@ -32,7 +32,7 @@ def made(*arguments: str) -> list[str]:
         (("backfill", f"ENTITY={ODD}", "DRY_RUN=1"), ["backfill", "--entity", ODD, "--dry-run"]),
         (("backfill",), ["backfill"]),
         (("chaos", f"SEEDS={ODD}"), [ODD, "--logs", ".local/chaos"]),
-        (("chaos",), ["1-5", "--logs", ".local/chaos"]),
+        (("chaos",), ["steps,1-5", "--logs", ".local/chaos"]),
         (("psql", f"SQL={ODD}"), ["-c", ODD]),
     ],
     ids=lambda value: " ".join(value[:1]) if isinstance(value, tuple) else "",
