@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import psycopg
 import structlog
+from psycopg_pool import PoolTimeout
 
 from cdc.config import Settings
 from cdc.leadership import Leadership, Office
@@ -59,6 +61,7 @@ LEASE_S = 120.0
 STATE_STATEMENT_S = 30.0
 SOURCE_STATEMENT_S = 5.0
 WINDOW_S = 60.0
+STORE_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +268,13 @@ async def check_token(parts: Parts) -> None:
     except TransientError as error:
         log.warning("notion.unreachable", why=str(error))
         return
-    async with parts.pool.connection() as conn:
-        # who we are to Notion: what only we wrote is an echo
-        await put(conn, BOT, {"id": me.get("id")})
+    while True:
+        try:
+            async with parts.pool.connection() as conn:
+                # who we are to Notion: what only we wrote is an echo
+                await put(conn, BOT, {"id": me.get("id")})
+            return
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            # it was there a moment ago, and a start that ends over that would be a person's matter
+            log.warning("bot.not_stored", why=type(error).__name__)
+            await asyncio.sleep(STORE_AGAIN_S)

@@ -21,6 +21,7 @@ from tests.chaos.samples import Samples
 from tests.chaos.statements import update
 from tests.chaos.wire import AFTER, Wire
 from tests.system.service import command
+from tests.system.waiting import until
 
 FROZEN: Final = "frozen and taken over"
 FROZEN_WRITING: Final = "frozen with a write in hand"
@@ -37,6 +38,7 @@ CUTS_OFF: Final = frozenset(CALAMITIES) - {"rows locked"}
 TAKES_OVER_S: Final = 120.0
 HOLDS_S: Final = 90.0
 ADOPTS_S: Final = 180.0
+SETTLES_S: Final = 8.0
 End = Callable[[], Awaitable[None]]
 
 TERMINATE: Final = """
@@ -59,6 +61,7 @@ FILL: Final = ("select pg_logical_emit_message(true, 'chaos', 'full')", "select 
 ELSEWHERE: Final = """
 update notion_sync.setting set value = value || '{"system identifier": "1"}' where name = 'cluster'
 """
+CONFIRMED: Final = "select confirmed_flush_lsn from pg_replication_slots where slot_name = %(slot)s"
 AUDITED: Final = "select count(*) from notion_sync.audit_log"
 
 
@@ -226,10 +229,8 @@ class Calamities:
         async def end() -> None:
             if not await self.running.streams(TAKES_OVER_S):
                 self.report.findings.append(f"nobody took over from a frozen process within {TAKES_OVER_S:.0f} s")
-            written = self.sandbox.count("PATCH")
             await self._change(some, row)
-            with suppress(TimeoutError):
-                await self.sandbox.wait_for(lambda: self.sandbox.count("PATCH") > written, 5.0)
+            await self._settles(row, (await self._ask("select pg_current_wal_lsn()"))[0][0])
             self.running.thaw()
             with suppress(TimeoutError):
                 async with asyncio.timeout(2.0):
@@ -244,6 +245,16 @@ class Calamities:
     async def _change(self, some: Samples, row: str) -> None:
         with suppress(psycopg.Error):
             await self.application.run(update("Risk", [row], {"category": some.text()}))
+
+    async def _settles(self, row: str, lsn: str) -> None:
+        """Wait until the change of a row before that position was seen and is worked off, or for a while."""
+
+        async def settled() -> bool:
+            seen = (await self._ask(f"select confirmed_flush_lsn >= '{lsn}' from ({CONFIRMED}) s"))[0][0]  # noqa: S608
+            return bool(seen) and (row,) not in await self._ask("select system_id from notion_sync.work")
+
+        with suppress(TimeoutError, psycopg.OperationalError):
+            await until(self.sandbox, settled, SETTLES_S)
 
     async def _ask(self, *queries: str) -> Sequence[tuple[Any, ...]]:
         """Run statements in the name of nobody; return the rows of the last."""

@@ -33,10 +33,10 @@ CAUGHT: Final[Mapping[str, tuple[Profile, int, str]]] = {
         ), 1, "in the row",
     ),
     "forget-pushing": (
-        Profile(16, 2, 0, ("after: a page is written",), doing=AGAIN, patient=True), 1, "nobody typed",
+        Profile(8, 1, 0, ("after: a page is written",), doing=AGAIN, patient=True), 1, "nobody typed",
     ),
     "hash-decides": (Profile(12, 0, 0, doing=("edit_while_mapable_wavers",), patient=True), 1, "in the row"),
-    "no-fencing": (Profile(20, 0, 1, (), (FROZEN_WRITING,), SIMPLE), 1, ""),
+    "no-fencing": (Profile(12, 0, 1, (), (FROZEN_WRITING,), SIMPLE, patient=True), 1, ""),
     "not-found-on-failure": (
         Profile(
             12, 1, 3, ("after a page is made",), ("reset after POST",), ("insert",), ("400 before lookup",),
