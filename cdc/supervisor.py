@@ -68,6 +68,7 @@ class Supervisor:
         self._guard = SlotGuard(parts)
         self.role = "starting"
         self.streaming = False
+        self._streamed = False    # since it last became active
         self.problem: str | None = None
         self.hint: str | None = None
         parts.metrics.streaming.set_function(lambda: self.streaming)
@@ -88,7 +89,7 @@ class Supervisor:
         leadership = self._parts.leadership()
         while not self._stopping.is_set():
             wait_s = STANDBY_S
-            began_s = asyncio.get_running_loop().time()
+            self._streamed = False
             try:
                 async with leadership.attempt() as lock:
                     if lock is None:
@@ -108,8 +109,7 @@ class Supervisor:
             except* FatalError as group:
                 raise first(group) from None
             except* (SyncError, psycopg.Error, PoolTimeout, OSError) as group:
-                ran_s = asyncio.get_running_loop().time() - began_s
-                failures = 1 if ran_s > LONGEST_WAIT_S else failures + 1
+                failures = 1 if self._streamed else failures + 1
                 wait_s = _wait_s(failures)
                 self.problem, self.hint = _described(first(group)), None
                 self._set_role("starting")
@@ -235,6 +235,7 @@ class Supervisor:
                 # nobody else can move the slot now
                 await self._guard.close_gap()
                 self.streaming, self.problem, self.hint = True, None, None
+                self._streamed = True
                 log.info("stream.started", slot=settings.replication_slot, plugin=plugin)
                 capture = Capture(
                     self._parts.pool, settings.replication_slot, gathering,

@@ -139,7 +139,7 @@ class Reconciler:
                 await self._returning.finish(claims)
                 return
             if not self._adoption.done(entity):
-                self._spawn(tasks, self._adopt_first(entity, claims), keys=len(claims))
+                self._spawn(tasks, self._adopt_first(tasks, entity, claims), keys=len(claims))
                 return
             situations = await self._reader.read(entity, claims)
             self.paused.heal(name)
@@ -182,16 +182,16 @@ class Reconciler:
     async def _after_look(self, now: Situation, edited: Mapping[PageId, Page]) -> str:
         return await self._acting.go_on(await self._meeting.after_look(now, edited))
 
-    async def _adopt_first(self, entity: Entity, claims: Sequence[Claim]) -> None:
-        """Link the pages that stand already; the keys are due again at once, and find them."""
+    async def _adopt_first(self, tasks: asyncio.TaskGroup, entity: Entity, claims: Sequence[Claim]) -> None:
+        """Link the pages that stand already, then take the keys: given back, they would come after their children."""
         try:
             await self._adoption.ensure(entity)
-            for claim in claims:
-                await self._returning.release(claim, 0)
         except FORESEEN as error:
             await self._returning.failed_batch(entity.name, claims, error)
         except Exception as error:  # noqa: BLE001 - whatever stands on these pages, other entities go on
             await self._returning.failed_batch(entity.name, claims, PoisonError(INTERNAL, internal(error)))
+        else:
+            await self._take(tasks, entity.name, claims)
 
     def _spawn(self, tasks: asyncio.TaskGroup, task: Coroutine[None, None, None], *, keys: int = 1) -> None:
         def ended(_: asyncio.Task[None]) -> None:
