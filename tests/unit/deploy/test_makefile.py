@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -16,8 +17,10 @@ ODD: Final = "O'Brien \"of\" `Cork`; $(HOME)"
 def made(*arguments: str) -> list[str]:
     """Return what the target would call the program with."""
     stubs = ("PY=printf '%s\\n'", "READY=", "HOME=home")
+    # the tests themselves are run by make, which tells those below it what it was told
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     ended = subprocess.run(
-        ["make", *stubs, *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", *stubs, *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=True
     )
     return ended.stdout.splitlines()
 
