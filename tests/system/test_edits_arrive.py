@@ -207,11 +207,10 @@ async def test_a_page_whose_system_id_a_person_changes_stays_the_row_s(scene: Sc
 
 
 async def test_a_cleared_name_shows_the_email_again(scene: Scene) -> None:
-    await scene.run("""update "User" set name = 'Pat' where id = 'p'""")
-    await scene.until(lambda: scene.shows("Participants", "p", Name="Pat"))
+    # a record of its own: one field that changes again and again on both sides is nobody's work
+    await scene.participant("cleared", "Pat")
 
-    scene.sandbox.people.edit(scene.page_id("Participants", "p"), {"Name": None})
+    scene.sandbox.people.edit(scene.page_id("Participants", "cleared"), {"Name": None})
 
-    email = await stored(scene, "Participants", "email")
-    await scene.until_true("""select name is null from "User" where id = 'p'""")
-    await scene.until(lambda: scene.shows("Participants", "p", Name=email))
+    await scene.until_true("""select name is null from "User" where id = 'cleared'""")
+    await scene.until(lambda: scene.shows("Participants", "cleared", Name="cleared@example.org"))
