@@ -148,18 +148,6 @@ async def test_a_database_that_is_shared_again_has_it_tried_again(scene: Scene) 
     await arrives(scene, "meanwhile")
 
 
-async def test_a_field_that_pauses_has_it_tried_again_without_that_field(scene: Scene) -> None:
-    await parked(scene, "paused")
-    mended(scene)
-
-    scene.sandbox.people.remove_property("Risks", "Category")
-    await scene.run(LOOK)
-
-    await arrives(scene, "paused")
-    assert (await invoke(scene.env, "setup")).code == 0
-    await scene.until(lambda: scene.shows("Risks", "paused", Category=""))
-
-
 async def test_a_schema_that_is_put_right_has_it_tried_again(scene: Scene) -> None:
     await parked(scene, "schema")
     scene.sandbox.people.remove_property("Risks", "Category")

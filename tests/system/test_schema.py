@@ -150,7 +150,7 @@ async def test_a_checkbox_that_is_removed_unreports_no_incident(scene: Scene) ->
     code, _, said = await command(scene.env, "setup")
 
     assert code == 0, said
-    await scene.until(lambda: scene.shows("Incidents", "reported", NDIS_Reported=True, Description="Edited"))
+    await scene.until(lambda: scene.shows("Incidents", "reported", NDIS_Reported=True, Description="Edited"), 60)
     assert await scene.rows('select "ndisReported", description from "Incident"') == [
         {"ndisReported": True, "description": "Edited"}
     ]
