@@ -191,7 +191,8 @@ class Reconciler:
         except Exception as error:  # noqa: BLE001 - whatever stands on these pages, other entities go on
             await self._returning.failed_batch(entity.name, claims, PoisonError(INTERNAL, internal(error)))
         else:
-            await self._take(tasks, entity.name, claims)
+            if not self._stopping:
+                await self._take(tasks, entity.name, claims)
 
     def _spawn(self, tasks: asyncio.TaskGroup, task: Coroutine[None, None, None], *, keys: int = 1) -> None:
         def ended(_: asyncio.Task[None]) -> None:

@@ -43,7 +43,10 @@ async def links(db: Connection) -> dict[tuple[str, str], str]:
 @pytest.mark.timeout(300)  # five starts of the process, on a machine that may be busy
 @pytest.mark.parametrize(
     ("verb", "query_lag_s", "looked_for_s"),
-    [("run", 0.0, 1.5), ("run", 0.7, 1.5), ("run", 10.0, 0.2), ("backfill", 0.7, 1.5)],
+    [
+        ("run", 0.0, 1.5), ("run", 0.7, 1.5), pytest.param("run", 10.0, 0.2, marks=pytest.mark.slow),
+        ("backfill", 0.7, 1.5),
+    ],
     ids=["fresh queries", "queries lag", "queries lag longer than is looked", "the verb"],
 )
 async def test_a_backfill_that_is_killed_again_and_again_makes_every_page_once(

@@ -139,6 +139,7 @@ async def test_a_removed_property_pauses_itself_alone_until_setup_made_it_again(
     await until_told(scene, "pausedFields", holds=False)
 
 
+@pytest.mark.slow
 async def test_a_checkbox_that_is_removed_unreports_no_incident(scene: Scene) -> None:
     await scene.run(REPORTED)
     await scene.until(lambda: scene.shows("Incidents", "reported", NDIS_Reported=True))

@@ -127,6 +127,7 @@ async def test_a_keepalive_that_wants_an_answer_gets_one_at_once(source: Source)
         assert await keys(source, stream) == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 async def test_a_paused_reader_keeps_its_link_and_finds_everything_later(source: Source) -> None:
     await source.fill(MANY)
     async with source.stream(feedback_interval_s=0.2, settings=SHORT) as stream:
