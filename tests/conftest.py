@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,9 @@ from deploy.local import wheel
 from deploy.local.binaries import NoPostgresError
 from deploy.local.postgres import REPOSITORY, at_hand, for_tests, temporary
 from deploy.local.server import GivenServer, PostgresServer, PrivateServer
+
+# Started in the background of a script a program is deaf to Ctrl-C, and so would be those that the tests start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SCHEMA = Path(__file__).resolve().parents[1] / "deploy" / "local" / "demo" / "schema.sql"
 

@@ -233,7 +233,6 @@ async def test_a_token_that_was_revoked_ends_the_backfill(desk: Desk) -> None:
     assert "NOTION_API_KEY" in ended.failure
 
 
-@pytest.mark.slow
 async def test_ctrl_c_in_the_middle_leaves_nothing_twice(desk: Desk) -> None:
     # the rest is not answered, so that there is a middle however long Ctrl-C takes to arrive
     desk.sandbox.faults.script(kind="timeout", method="POST", path_pattern="/v1/pages", skip=6, times=None)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cdc.operate.explaining import Explaining
+from cdc.tasks import end
 from deploy.sandbox.server import Sandbox
 from sinks.notion.client import NotionClient
 from sinks.notion.comments import NotionComments
@@ -50,8 +51,8 @@ class Scene:
         try:
             await waiting.until(self.sandbox, says_true, 20)
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            # one cancellation may be lost, see there
+            await end([running])
 
     async def value(self, query: str) -> Any:
         async with self.pool.connection() as conn:
