@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import psycopg
 import structlog
-from psycopg_pool import PoolTimeout
 
 from cdc.config import Settings
 from cdc.leadership import Leadership, Office
@@ -274,7 +273,7 @@ async def check_token(parts: Parts) -> None:
                 # who we are to Notion: what only we wrote is an echo
                 await put(conn, BOT, {"id": me.get("id")})
             return
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except psycopg.OperationalError as error:
             # it was there a moment ago, and a start that ends over that would be a person's matter
             log.warning("bot.not_stored", why=type(error).__name__)
             await asyncio.sleep(STORE_AGAIN_S)

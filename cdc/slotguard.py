@@ -19,7 +19,7 @@ from cdc.app import Parts
 from cdc.operate import marker
 from cdc.replication import making, publication
 from cdc.replication import slot as slots
-from cdc.replication.faults import PGOUTPUT, PLUGINS, LinkLost, PluginUnusable
+from cdc.replication.faults import PGOUTPUT, PLUGINS, PluginUnusable
 from cdc.replication.making import Tell
 from cdc.replication.pressure import Pressure, pressure
 from cdc.replication.slot import SlotState
@@ -45,7 +45,6 @@ class SlotGuard:
         self._slot = parts.settings.replication_slot
         self._pressure = Pressure.NONE
         self._reads: str | None = None      # the version of the publication, while that must not change
-        self._unreadable = False
         self.acknowledged = Lsn(0)
         """How far this process told the slot to go; a server that crashed forgets what was noted of that."""
 
@@ -62,7 +61,7 @@ class SlotGuard:
             if found is not None:
                 plugin = await self._checked(conn, found)
                 version = await self._published(conn, plugin)
-                changed = self._unreadable or (version and version != await facts.get(conn, publishing.VERSION))
+                changed = version is not None and version != await facts.get(conn, publishing.VERSION)
                 if not found.lost and not changed:
                     if await marker.due(conn):
                         await self._begin(conn, found.confirmed_flush_lsn)
@@ -82,15 +81,9 @@ class SlotGuard:
         async with self._parts.pool.connection() as conn:
             await self._begin(conn, begins_at)
             await facts.put(conn, publishing.VERSION, version)
-        self._unreadable = False
         await self._mark_all()
         self._reads = version
         return plugin
-
-    def learn(self, why: BaseException) -> None:
-        """Take note of why a stream ended: a slot that wants a publication which was not there can't be read again."""
-        if isinstance(why, LinkLost) and why.sqlstate == "42704":
-            self._unreadable = True
 
     async def close_gap(self) -> None:
         """Compare everything when the slot stands further than we told it to; call while nobody else can move it."""
@@ -167,7 +160,8 @@ class SlotGuard:
         """Return the version of the publication, made or completed; None with a plugin that needs none."""
         if plugin != PGOUTPUT:
             return None
-        return await publication.ensure(conn, publishing.wanted(self._parts.settings))
+        known = await facts.get(conn, publishing.VERSION)
+        return await publication.ensure(conn, publishing.wanted(self._parts.settings), known)
 
     async def _check_publication(self, conn: Connection) -> None:
         """Raise TransientError when the publication has changed since the stream began: all starts over with it."""

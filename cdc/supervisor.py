@@ -212,7 +212,6 @@ class Supervisor:
                 failures = 1 if self.streaming else failures + 1
                 self.streaming = False
                 self.problem, self.hint = _described(first(group)), None
-                self._guard.learn(first(group))
                 # it was waited for already: whoever is in the way may be gone by now
                 wait_s = _wait_s(0 if isinstance(first(group), SlotBlocked) else failures)
                 log.warning("stream.interrupted", why=self.problem, again_in_s=round(wait_s, 1))

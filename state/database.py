@@ -14,7 +14,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from state.errors import TransientError
+from state.errors import SyncError, TransientError, internal
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
@@ -74,14 +74,12 @@ async def open_pool(
 ) -> AsyncIterator[Pool]:
     """Open a pool of autocommit connections; fails at once when the database can't be reached."""
 
-    # when each was last known to work; asking one that did a moment ago costs more than many a statement
-    worked_s: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
-
-    async def worked(conn: Connection) -> None:
-        worked_s[conn] = asyncio.get_running_loop().time()
+    # asking a connection that answered a moment ago costs more than many a statement
+    asked_s: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
 
     async def check(conn: Connection) -> None:
-        if asyncio.get_running_loop().time() - worked_s.get(conn, -math.inf) < TRUSTED_S:
+        now_s = asyncio.get_running_loop().time()
+        if now_s - asked_s.get(conn, -math.inf) < TRUSTED_S:
             return
         try:
             await AsyncConnectionPool.check_connection(conn)
@@ -91,10 +89,11 @@ async def open_pool(
             # of them, swallows a cancellation meanwhile, and takes as long as a silent network likes
             await pool.drain()
             raise
+        asked_s[conn] = now_s
 
     pool: Pool = AsyncConnectionPool(
         info, kwargs={"autocommit": True}, min_size=1, max_size=max_size, name=name, open=False, timeout=30,
-        check=check, configure=configure, reset=worked, reconnect_timeout=RECONNECT_S,
+        check=check, configure=configure, reconnect_timeout=RECONNECT_S,
     )
     try:
         await pool.open(wait=True, timeout=CONNECT_TIMEOUT_S)
@@ -115,3 +114,10 @@ def unreachable(error: Exception) -> TransientError:
 def readable(error: psycopg.Error) -> str:
     """Return what may be said of a database error: its SQLSTATE and class; never its text, which may hold values."""
     return f"{type(error).__name__} (SQLSTATE {error.sqlstate or 'none'})"
+
+
+def said(error: Exception) -> str:
+    """Return what may be said of any error."""
+    if isinstance(error, SyncError):
+        return str(error)
+    return readable(error) if isinstance(error, psycopg.Error) else internal(error)

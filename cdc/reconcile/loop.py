@@ -23,8 +23,8 @@ from sinks.base import Page
 from sinks.mapping.model import Entity
 from state import work
 from state.changes import PageId, Priority
-from state.database import Pool, readable
-from state.errors import PoisonError, SyncError, internal
+from state.database import Pool, said
+from state.errors import PoisonError, internal
 from state.strays import KIND as STRAY
 from state.work import Claim, WorkQueue
 
@@ -145,6 +145,9 @@ class Reconciler:
             self.paused.heal(name)
             quiet = [now for now in situations if now.quiet]
             await self._returning.finish([now.claim for now in quiet])
+        except psycopg.DataError as error:
+            await self._narrow_down(tasks, name, claims, error)
+            return
         except FORESEEN as error:
             await self._returning.failed_batch(name, claims, error)
             return
@@ -170,11 +173,17 @@ class Reconciler:
         """Look once at what was edited lately; if that fails, each looks at its own page."""
         edited: Mapping[PageId, Page] | None = None
         try:
-            edited = await self._looks.edited(entity, Priority.LIVE)
-        except SyncError as error:
-            log.info("look.failed", entity=entity.name, why=str(error))
-        except psycopg.Error as error:
-            log.info("look.failed", entity=entity.name, why=readable(error))
+            # no longer than the keys are ours
+            async with asyncio.timeout(self._queue.lease_s / 2):
+                edited = await self._looks.edited(entity, Priority.LIVE)
+        except TimeoutError:
+            for now in burst:
+                await self._returning.release(now.claim, 0)
+            return
+        except Exception as error:  # noqa: BLE001 - one page that trips us up must not end all
+            log.info("look.failed", entity=entity.name, why=said(error))
+        if self._stopping:
+            return
         for now in burst:
             work_of = self._acting.act(now) if edited is None else self._after_look(now, edited)
             self._spawn(tasks, self._one(now.claim, work_of))
@@ -185,7 +194,10 @@ class Reconciler:
     async def _adopt_first(self, tasks: asyncio.TaskGroup, entity: Entity, claims: Sequence[Claim]) -> None:
         """Link the pages that stand already, then take the keys: given back, they would come after their children."""
         try:
-            await self._adoption.ensure(entity)
+            # which may take longer than the keys are ours: nobody claims them meanwhile
+            with self.paused.stillness(entity.name):
+                await self._adoption.ensure(entity)
+                claims = [await self._queue.renew(claim) for claim in claims]
         except FORESEEN as error:
             await self._returning.failed_batch(entity.name, claims, error)
         except Exception as error:  # noqa: BLE001 - whatever stands on these pages, other entities go on
@@ -200,7 +212,7 @@ class Reconciler:
             self.wake()
 
         self._in_hand += keys
-        tasks.create_task(task).add_done_callback(ended)
+        tasks.create_task(task, name="reconcile").add_done_callback(ended)
 
     async def _one(self, claim: Claim, doing: Coroutine[None, None, str | None]) -> None:
         """Do what is due about one key; whatever goes wrong with it stays with it."""

@@ -18,7 +18,7 @@ from sinks.base import EntityUnavailable, SinkUnavailable
 from sinks.mapable.rows import SourceChanged
 from sinks.mapping.model import Entity
 from state import work
-from state.database import Pool, readable
+from state.database import Pool, readable, said
 from state.errors import FatalError, PoisonError, RateLimited, SyncError, TransientError
 from state.work import Claim, LeaseLost
 
@@ -32,8 +32,8 @@ INTERNAL: Final = "internal_error"
 Observer = Callable[[str, str, Claim], None]
 """Called with (entity, what was done, claim) for each key that is through."""
 
-Foreseen = SyncError | LeaseLost | psycopg.Error
-FORESEEN: Final = (SyncError, LeaseLost, psycopg.Error)
+Foreseen = SyncError | psycopg.Error
+FORESEEN: Final = (SyncError, psycopg.Error)
 """What can go wrong with a key without being a fault of ours."""
 
 log = structlog.get_logger(__name__)
@@ -76,6 +76,8 @@ class Returning:
             wait_s = PAUSE_S
             self._schema.paused.pause(name, str(error), _now_s() + wait_s)
             self._schema.ask(name)
+        else:
+            log.warning("batch.failed", entity=name, keys=len(claims), why=said(error))
         for claim in claims:
             await self.release(claim, wait_s)
 

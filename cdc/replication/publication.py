@@ -17,34 +17,31 @@ from psycopg.rows import class_row
 from state.database import readable
 from state.errors import FatalError, TransientError
 
-LISTS_COLUMNS: Final = 150_000
-"""The server's version from which on a publication can list columns."""
-
-# pg_has_role counts a superuser in
+# pg_has_role counts a superuser in. What is set of the publication itself (kinds of changes, name) makes its row anew;
+# a table that is put in makes one of its own
 PUBLICATION: Final[LiteralString] = """
     select p.oid::int8 as oid,
            p.puballtables as all_tables,
            p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate as everything,
            pg_has_role(p.pubowner, 'USAGE') as ours,
-           concat_ws(' ', p.oid, (
+           concat_ws(' ', p.oid, p.xmin, (
                select string_agg(r.oid::text, ' ' order by r.oid) from pg_publication_rel r where r.prpubid = p.oid
            )) as version
     from pg_publication p
     where p.pubname = %(name)s
 """
-# What the server sends, however it was listed. As JSON: versions before 15 have neither columns nor filters
+# What the server sends, however it was listed
 PUBLISHED: Final[LiteralString] = """
     select t.schemaname::text as schema,
            t.tablename::text as name,
-           to_jsonb(t) -> 'attnames' as columns,
-           to_jsonb(t) ->> 'rowfilter' is not null as filtered
+           t.attnames::text[] as columns,
+           t.rowfilter is not null as filtered
     from pg_publication_tables t
     where t.pubname = %(name)s
     order by 1, 2
 """
 TABLES: Final[LiteralString] = """
     select c.relname::text as name,
-           c.relreplident::text as identity,
            array(
                select a.attname::text from pg_attribute a
                where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -67,7 +64,7 @@ PATIENCE: Final[LiteralString] = "set local lock_timeout = '2s'"
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A publication as the catalog has it. `version` changes with what it lists; nobody can change it back."""
+    """A publication as the catalog has it. `version` changes with whatever is changed of it, for good."""
 
     oid: int
     all_tables: bool
@@ -78,11 +75,11 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A table that the publication sends; `columns` is None where the server knows no lists of them."""
+    """A table that the publication sends."""
 
     schema: str
     name: str
-    columns: Sequence[str] | None
+    columns: Sequence[str]
     filtered: bool
 
 
@@ -91,7 +88,6 @@ class Table:
     """A mapped table that is there. `named_by`: the columns that name a row in the log."""
 
     name: str
-    identity: str
     has_key: bool
     columns: Sequence[str]
     named_by: Sequence[str]
@@ -114,7 +110,6 @@ class Found:
     publication: Publication | None
     published: Sequence[Published]
     tables: Mapping[str, Table]
-    lists_columns: bool
 
     @property
     def version(self) -> str:
@@ -130,19 +125,21 @@ async def look(conn: psycopg.AsyncConnection[Any], wanted: Wanted) -> Found:
         published = await (await cursor.execute(PUBLISHED, arguments)).fetchall()
     async with conn.cursor(row_factory=class_row(Table)) as cursor:
         tables = {table.name: table for table in await (await cursor.execute(TABLES, arguments)).fetchall()}
-    return Found(publication, published, tables, conn.info.server_version >= LISTS_COLUMNS)
+    return Found(publication, published, tables)
 
 
-async def ensure(conn: psycopg.AsyncConnection[Any], wanted: Wanted) -> str:
+async def ensure(conn: psycopg.AsyncConnection[Any], wanted: Wanted, known: str | None = None) -> str:
     """Make or complete the publication and return its version.
 
-    Raises FatalError when the role may not, when the publication holds what is not ours, or when a table in it would
-    make the application's own updates fail.
+    `known` is the version that this sync read: in a publication of its own a table without a mapped name is one that
+    was renamed, or added, and is taken out. Raises FatalError when the role may not make what is missing, when the
+    publication holds what is not ours, or when a table in it would make the application's own updates fail;
+    TransientError while it can't be made right.
     """
     found = await look(conn, wanted)
-    _refuse(wanted, found)
+    _refuse(wanted, found, known)
     lacks = "; ".join(lacking(wanted, found))
-    if not lacks:
+    if not lacks and not foreign(wanted, found):
         return found.version
     try:
         async with conn.transaction():
@@ -150,6 +147,9 @@ async def ensure(conn: psycopg.AsyncConnection[Any], wanted: Wanted) -> str:
             for statement in statements(wanted, found):
                 await conn.execute(statement)
     except psycopg.errors.InsufficientPrivilege:
+        if next(missing(wanted, found), None) is None:
+            # a column or table was renamed: the decoder drops what is beyond, and the others go on
+            return found.version
         raise FatalError(
             f"pgoutput reads a publication that the role may not make or change: {lacks}",
             "Have the owner of the tables run what `mapable-cdc doctor --fix-sql` prints, then start again.",
@@ -157,38 +157,42 @@ async def ensure(conn: psycopg.AsyncConnection[Any], wanted: Wanted) -> str:
     except psycopg.Error as error:
         raise TransientError(f"the publication {wanted.name} could not be changed: {readable(error)}") from None
     found = await look(conn, wanted)
-    _refuse(wanted, found)
+    _refuse(wanted, found, None)
+    if lacks := "; ".join(lacking(wanted, found)):
+        # none of the mapped tables is there yet, say
+        raise TransientError(f"the publication {wanted.name} could not be made right: {lacks}")
     return found.version
 
 
 def amiss(wanted: Wanted, found: Found) -> bool:
-    """Return whether anything about it is not as it has to be."""
-    return bool(foreign(wanted, found) or blocked(wanted, found) or next(lacking(wanted, found), None))
+    """Return whether changes that have to be sent are not, or the application's own updates fail by it."""
+    return bool(blocked(wanted, found) or next(missing(wanted, found), None))
 
 
 def lacking(wanted: Wanted, found: Found) -> Iterator[str]:
     """Yield what has to be published and is not, or is so in part; and columns that are and must not be."""
+    yield from missing(wanted, found)
+    for table, sent in _sent(wanted, found):
+        if beyond := set(sent.columns) - set(columns_of(wanted, table)):
+            yield f"{', '.join(sorted(beyond))} of {table.name} is published and not mapped"
+
+
+def missing(wanted: Wanted, found: Found) -> Iterator[str]:
+    """Yield what has to be published and is not, or is so in part."""
     if found.publication is None:
         yield f"there is no publication {wanted.name}"
         return
     if not found.publication.everything:
         yield f"the publication {wanted.name} leaves kinds of changes out"
-    published = {table.name: table for table in found.published if table.schema == wanted.schema}
-    for name, table in found.tables.items():
-        sent = published.get(name)
-        if sent is None:
-            if name in wanted.needed:
-                yield f"{name} is not published"
-            continue
+    published = {table.name for table in found.published if table.schema == wanted.schema}
+    for name in found.tables:
+        if name in wanted.needed and name not in published:
+            yield f"{name} is not published"
+    for table, sent in _sent(wanted, found):
         if sent.filtered:
-            yield f"rows of {name} are left out"
-        if sent.columns is None:
-            continue
-        columns = set(columns_of(wanted, table))
-        if missing := columns - set(sent.columns):
-            yield f"{', '.join(sorted(missing))} of {name} is not published"
-        if beyond := set(sent.columns) - columns:
-            yield f"{', '.join(sorted(beyond))} of {name} is published and not mapped"
+            yield f"rows of {table.name} are left out"
+        if unsent := set(columns_of(wanted, table)) - set(sent.columns):
+            yield f"{', '.join(sorted(unsent))} of {table.name} is not published"
 
 
 def foreign(wanted: Wanted, found: Found) -> tuple[str, ...]:
@@ -206,7 +210,7 @@ def blocked(wanted: Wanted, found: Found) -> tuple[Table, ...]:
     return tuple(
         table
         for table in found.tables.values()
-        if (table.name in published or table.name in wanted.needed) and not _can_be_published(table, found)
+        if (table.name in published or table.name in wanted.needed) and not table.named_by
     )
 
 
@@ -219,11 +223,7 @@ def columns_of(wanted: Wanted, table: Table) -> tuple[str, ...]:
 def statements(wanted: Wanted, found: Found) -> tuple[sql.Composed, ...]:
     """Return what makes the publication as it has to be."""
     name = sql.Identifier(wanted.name)
-    tables = sql.SQL(", ").join(
-        _listed(wanted, table, with_columns=found.lists_columns)
-        for table in found.tables.values()
-        if _can_be_published(table, found)
-    )
+    tables = sql.SQL(", ").join(_listed(wanted, table) for table in found.tables.values() if table.named_by)
     if not tables.as_string(None):
         return ()
     create = sql.SQL("create publication {} for table {}").format(name, tables)
@@ -238,8 +238,16 @@ def statements(wanted: Wanted, found: Found) -> tuple[sql.Composed, ...]:
     return (change, kinds)
 
 
-def _refuse(wanted: Wanted, found: Found) -> None:
-    if strange := foreign(wanted, found):
+def _sent(wanted: Wanted, found: Found) -> Iterator[tuple[Table, Published]]:
+    """Yield the mapped tables that are published, as they are there and as they are sent."""
+    for sent in found.published:
+        if sent.schema == wanted.schema and sent.name in found.tables:
+            yield found.tables[sent.name], sent
+
+
+def _refuse(wanted: Wanted, found: Found, known: str | None) -> None:
+    own = known and found.publication is not None and known.split()[0] == str(found.publication.oid)
+    if (strange := foreign(wanted, found)) and not own:
         raise FatalError(
             f"the publication {wanted.name} holds what is not mapped: {', '.join(strange[:5])}",
             "Set REPLICATION_SLOT to a name of its own (the publication is named like the slot); if it is this sync's "
@@ -252,14 +260,6 @@ def _refuse(wanted: Wanted, found: Found) -> None:
         )
 
 
-def _can_be_published(table: Table, found: Found) -> bool:
-    # the whole old row (f) has columns that are not listed
-    return bool(table.named_by) or (table.identity == "f" and not found.lists_columns)
-
-
-def _listed(wanted: Wanted, table: Table, *, with_columns: bool) -> sql.Composed:
-    identifier = sql.Identifier(wanted.schema, table.name)
-    if not with_columns:
-        return sql.SQL("{}").format(identifier)
+def _listed(wanted: Wanted, table: Table) -> sql.Composed:
     columns = sql.SQL(", ").join(sql.Identifier(column) for column in columns_of(wanted, table))
-    return sql.SQL("{} ({})").format(identifier, columns)
+    return sql.SQL("{} ({})").format(sql.Identifier(wanted.schema, table.name), columns)

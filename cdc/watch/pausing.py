@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ class Paused:
     until_s: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
-    still: set[str] = field(default_factory=set)
+    still: Counter[str] = field(default_factory=Counter)    # several may ask for it at once
 
     def pause(self, entity: str, reason: str, until_s: float) -> None:
         """Leave the entity alone until then; what was wrong may be right again."""
@@ -52,12 +53,12 @@ class Paused:
     @contextmanager
     def stillness(self, entity: str) -> Iterator[None]:
         """Begin nothing new of the entity for a moment; that is nobody's trouble, so that nobody is told."""
-        self.still.add(entity)
+        self.still[entity] += 1
         try:
             yield
         finally:
-            self.still.discard(entity)
+            self.still[entity] -= 1
 
     def names(self, now_s: float) -> tuple[str, ...]:
         """Return the entities of which nothing may be claimed now."""
-        return tuple({entity for entity, until_s in self.until_s.items() if until_s > now_s} | self.still)
+        return tuple({entity for entity, until_s in self.until_s.items() if until_s > now_s} | (+self.still).keys())

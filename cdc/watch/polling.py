@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import psycopg
 import structlog
 
 from cdc.watch.adoption import Adoption
 from cdc.watch.looking import Looks
 from sinks.mapping.model import Entity
 from state.changes import Priority
-from state.database import readable
-from state.errors import FatalError, SyncError, internal
+from state.database import said
+from state.errors import FatalError
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +29,7 @@ class Troubles:
         """Log it once, and return what may be said of it; a fatal error is raised again."""
         if isinstance(error, FatalError):
             raise error
-        why = _said(error)
+        why = said(error)
         if self._told.get(entity.name) != why:
             log.warning("look.failed", doing=self._doing, entity=entity.name, why=why)
         self._told[entity.name] = why
@@ -39,12 +38,6 @@ class Troubles:
     def over(self, entity: Entity) -> None:
         if self._told.pop(entity.name, None) is not None:
             log.info("look.recovered", doing=self._doing, entity=entity.name)
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, SyncError):
-        return str(error)
-    return readable(error) if isinstance(error, psycopg.Error) else internal(error)
 
 
 class Polling:

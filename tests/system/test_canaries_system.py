@@ -6,6 +6,7 @@ Every column that is not listed holds a canary, the log is at its most talkative
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -156,9 +157,10 @@ async def test_everything_was_driven(outside: Outside) -> None:
     # what follows proves something only if the values got as far as they may
     assert all(value in outside.stored["notion"] for value in VALUES)
     assert all(value in outside.stored["sidecar"] for value in VALUES)
-    done = ("changes.marked", "page.created", "work.parked", "entity.paused", "stream.interrupted")
-    for event in done:
+    for event in ("changes.marked", "page.created", "work.parked", "entity.paused"):
         assert f'"{event}"' in outside.seen["log"], event
+    # of sessions that are cut off all at once, any may be missed first
+    assert re.search(r'"(stream|active)\.interrupted"', outside.seen["log"])
     assert "page.trashed" in outside.stored["sidecar"]
     assert data.FIRST_PARTICIPANT_ID in outside.stored["notion"]
     assert "mapable_cdc_changes_captured_total" in outside.seen["/metrics"]

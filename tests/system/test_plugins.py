@@ -71,7 +71,7 @@ async def test_both_ways_and_through_a_kill_nothing_is_lost(plant: Plant) -> Non
 @pytest.mark.parametrize("spoilt", [
     "drop publication {}", *(pytest.param(each, marks=pytest.mark.slow) for each in (
         'alter publication {} drop table "Risk"', 'alter publication {} set table "Risk"',
-        "alter publication {} rename to elsewhere_{}",
+        "alter publication {} rename to elsewhere_{}", "alter publication {} set (publish = 'insert')",
     )),
 ])  # fmt: skip
 async def test_whoever_spoils_the_publication_while_it_is_read_loses_no_change(plant: Plant, spoilt: str) -> None:
