@@ -69,3 +69,17 @@ async def test_a_sidecar_table_that_somebody_has_locked_is_waited_for_without_st
 
     await scene.until(lambda: scene.shows("Risks", "locked", Title="Step"))
     assert sum(event.get("event") == "stream.started" for event in scene.service.events) == 1
+
+
+async def test_a_page_that_trips_up_a_shared_look_keeps_nobody_from_looking_at_their_own(scene: Scene) -> None:
+    ids = [f"shared {number}" for number in range(5)]
+    for system_id in (*ids, "odd"):
+        await scene.run(RISK, id=system_id)
+    await scene.settled()
+    await scene.run("""update notion_sync."NotionSyncMapping" set base = '{"title": "x"}' where "systemId" = 'odd'""")
+
+    await scene.run("""update "Risk" set title = 'Rail' where id like 'shared %'""")
+
+    await scene.until(lambda: all(scene.shows("Risks", system_id, Title="Rail") for system_id in ids))
+    assert "look.failed" in {event.get("event") for event in scene.service.events}
+    assert sum(event.get("event") == "stream.started" for event in scene.service.events) == 1
