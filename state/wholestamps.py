@@ -71,6 +71,7 @@ async def move(conn: Connection, entity: str, updates: Sequence[Wrote]) -> None:
         "lsns": numbers(change.lsn for change in updates),
     }
     moved = await conn.execute(MOVE, arguments)
+    # in a pipeline the count is not known yet (-1), and it is asked always
     if moved.rowcount < len(updates):
         await conn.execute(BEGIN, arguments)
 

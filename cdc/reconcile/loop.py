@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import psycopg
@@ -127,11 +128,11 @@ class Reconciler:
                     await work.finish(conn, tuple(unchanged))
                 for claim in claims:
                     if claim not in unchanged:
-                        self._spawn(tasks, self._one(claim, self._look_up(claim)))
+                        self._spawn(tasks, self._one(claim, partial(self._look_up, claim)))
                 return
             if name == STRAY:
                 for claim in claims:
-                    self._spawn(tasks, self._one(claim, self._judge(claim)))
+                    self._spawn(tasks, self._one(claim, partial(self._judge, claim)))
                 return
             entity = self._entities.get(name)
             if entity is None:
@@ -167,7 +168,7 @@ class Reconciler:
             burst = []
         for now in situations:
             if now not in burst:
-                self._spawn(tasks, self._one(now.claim, self._acting.act(now)))
+                self._spawn(tasks, self._one(now.claim, partial(self._acting.act, now)))
 
     async def _look_for_all(self, tasks: asyncio.TaskGroup, entity: Entity, burst: Sequence[Situation]) -> None:
         """Look once at what was edited lately; if that fails, each looks at its own page."""
@@ -185,8 +186,8 @@ class Reconciler:
         if self._stopping:
             return
         for now in burst:
-            work_of = self._acting.act(now) if edited is None else self._after_look(now, edited)
-            self._spawn(tasks, self._one(now.claim, work_of))
+            go_on = partial(self._acting.act, now) if edited is None else partial(self._after_look, now, edited)
+            self._spawn(tasks, self._one(now.claim, go_on))
 
     async def _after_look(self, now: Situation, edited: Mapping[PageId, Page]) -> str:
         return await self._acting.go_on(await self._meeting.after_look(now, edited))
@@ -214,10 +215,10 @@ class Reconciler:
         self._in_hand += keys
         tasks.create_task(task, name="reconcile").add_done_callback(ended)
 
-    async def _one(self, claim: Claim, doing: Coroutine[None, None, str | None]) -> None:
+    async def _one(self, claim: Claim, do: Callable[[], Awaitable[str | None]]) -> None:
         """Do what is due about one key; whatever goes wrong with it stays with it."""
         try:
-            done = await doing
+            done = await do()
             if done is not None:
                 self._observer(claim.entity, done, claim)
         except FORESEEN as error:

@@ -71,7 +71,7 @@ class Meeting:
         if now.ours is None and now.link.state == PageState.LIVE and now.direction != "from_notion":
             # the row is gone: what stands on the page changes nothing about that
             return replace(now, claim=replace(now.claim, reasons=int(Reason(0))))
-        if page.mirrored:
+        if page.mirrored and now.claim.reasons & Reason.THEIRS:
             # the pages on the other side may have changed with this one, and no event needs to say so
             async with self._pool.connection() as conn:
                 pointing = dict.fromkeys(await astray(conn, now.entity, [page]), None)

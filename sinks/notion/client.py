@@ -5,7 +5,6 @@ The client's own retries are off: they don't know 409, 504, 529, a 503 after the
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -150,11 +149,11 @@ class NotionClient:
             raise NotionOutage("no connection to Notion", sent=False) from None
         except httpx.HTTPError as error:
             raise NotionOutage(f"the connection to Notion broke ({type(error).__name__})", sent=True) from None
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-            raise NotionOutage("Notion's answer was not JSON", sent=True) from None
         except UnicodeEncodeError:
             # half of a surrogate pair: it was not sent, never can be, and says nothing about Notion
             raise PoisonError("not_utf8", "what was to be sent holds a character that no request can") from None
+        except (ValueError, RecursionError):
+            raise NotionOutage("Notion's answer was not JSON", sent=True) from None
         if not isinstance(answer, dict):
             raise NotionOutage("Notion's answer was not a JSON object", sent=True)
         return answer

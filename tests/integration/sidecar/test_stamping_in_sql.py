@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from state import stamps
 from state.changes import Lsn
+from state.copying import WORTH_IT
 from state.database import Pool
 from state.stamping import Change, Deleted, Known, Layout, Wrote, after
 from state.stamps import MANY
@@ -65,7 +67,12 @@ async def kept(pool: Pool) -> dict[str, Known]:
 
 
 async def store(pool: Pool, changes: Sequence[Change], *, per_column: bool = False) -> None:
-    async with pool.connection() as conn, conn.transaction():
+    # as capture does: few without waiting for answers, many with
+    async with (
+        pool.connection() as conn,
+        conn.pipeline() if len(changes) < WORTH_IT else nullcontext(),
+        conn.transaction(),
+    ):
         await stamps.store(conn, "risk", changes, done=NOTHING, per_column=per_column)
 
 
