@@ -16,6 +16,7 @@ from cdc.reconcile.meeting import Meeting
 from cdc.reconcile.plan import Look
 from cdc.reconcile.reading import Reader, Situation
 from cdc.reconcile.returning import FORESEEN, INTERNAL, Observer, Returning, not_visible_wait_s
+from cdc.tasks import end
 from cdc.watch.adoption import Adoption
 from cdc.watch.looking import Looks
 from cdc.watch.pausing import Paused
@@ -195,10 +196,14 @@ class Reconciler:
     async def _adopt_first(self, tasks: asyncio.TaskGroup, entity: Entity, claims: Sequence[Claim]) -> None:
         """Link the pages that stand already, then take the keys: given back, they would come after their children."""
         try:
-            # which may take longer than the keys are ours: nobody claims them meanwhile
-            with self.paused.stillness(entity.name):
-                await self._adoption.ensure(entity)
-                claims = [await self._queue.renew(claim) for claim in claims]
+            adopting = asyncio.create_task(self._adoption.ensure(entity), name="adopt")
+            try:
+                # which may take longer than the keys are ours
+                while not (await asyncio.wait([adopting], timeout=self._queue.lease_s / 3))[0]:
+                    claims = [await self._queue.renew(claim) for claim in claims]
+            finally:
+                await end([adopting])
+            await adopting
         except FORESEEN as error:
             await self._returning.failed_batch(entity.name, claims, error)
         except Exception as error:  # noqa: BLE001 - whatever stands on these pages, other entities go on

@@ -74,6 +74,8 @@ async def _unknown(
     ids = [page.system_id for page in pages if page.system_id is not None]
     # ours to be, and in the queue already: the link is stored when the answer was observed
     being_made = await looks.being_made(conn, entity.table, ids)
+    # asked again, and after that: what was being made may be linked by now
+    linked = await looks.linked(conn, [page.page_id for page in pages])
     judged = await strays.load(conn, [page.page_id for page in pages])
     unchanged = {
         page_id for page_id, stray in judged.items()
@@ -83,5 +85,5 @@ async def _unknown(
     return frozenset(
         page.page_id
         for page in pages
-        if page.system_id not in being_made and page.page_id not in unchanged
+        if page.system_id not in being_made and page.page_id not in linked and page.page_id not in unchanged
     )
