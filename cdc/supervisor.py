@@ -178,7 +178,7 @@ class Supervisor:
                     tasks.create_task(_watch_databases(schema), name="watch databases"),
                     tasks.create_task(schema.run(), name="watch schemas"),
                     tasks.create_task(self._capture_forever(reconciler.wake), name="capture"),
-                    tasks.create_task(self._mark_forever(reconciler.wake), name="marker"),
+                    tasks.create_task(self._mark_forever(reconciler.wake, schema), name="marker"),
                     tasks.create_task(explaining_of(parts).run(), name="explaining"),
                     tasks.create_task(Retrying(parts.pool).run(reconciler.wake), name="retry parked"),
                     tasks.create_task(polling.run(reconciler.wake), name="poll"),
@@ -264,11 +264,11 @@ class Supervisor:
         async with self._parts.pool.connection() as conn:
             await marker.remember(conn, now)
 
-    async def _mark_forever(self, on_marked: Callable[[], None]) -> None:
+    async def _mark_forever(self, on_marked: Callable[[], None], schema: SchemaWatch) -> None:
         """Take markings further, ours and those that a command began."""
         while True:
             try:
-                marked = await self._parts.marker.step()
+                marked = await self._parts.marker.step(schema.refresh)
             except TransientError as error:
                 log.warning("marking.interrupted", why=str(error))
                 marked = None

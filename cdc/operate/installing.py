@@ -66,7 +66,7 @@ async def _alone(conn: Connection, schema: str) -> AsyncIterator[None]:
 async def _fill_again(conn: Connection, entity: Entity, fields: Sequence[str]) -> None:
     """See to it that every page gets the values that went with a removed property."""
     links = await forgetting.empty_fields(
-        conn, entity.table, {key: empty(field_of(entity, key).kind) for key in fields}
+        conn, entity.name, entity.table, {key: empty(field_of(entity, key).kind) for key in fields}
     )
     await marking.start(conn, [entity.name])
     log.info("properties.made_again", entity=entity.name, fields=sorted(fields), links=links)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -19,6 +19,10 @@ DIRECTIONS: Final = "entity_directions"
 FINGERPRINTS: Final = "entity_fingerprints"
 DUE: Final = "marking_due"
 log = structlog.get_logger(__name__)
+
+
+async def _nothing() -> None:
+    """There is nothing to take up."""
 
 
 class Marker:
@@ -43,10 +47,15 @@ class Marker:
             total += marked
         return total
 
-    async def step(self) -> int | None:
-        """Mark one page, of the first entity in backfill order; None when nothing is under way."""
+    async def step(self, prepare: Callable[[], Awaitable[object]] = _nothing) -> int | None:
+        """Mark one page, of the first entity in backfill order; None when nothing is under way.
+
+        `prepare` takes up what was stored with the marking: what is marked is worked on by that.
+        """
         async with self._pool.connection() as conn:
             under_way = {item.entity: item for item in await marking.under_way(conn)}
+        if under_way:
+            await prepare()
         for name in under_way.keys() - self._entities.keys():
             async with self._pool.connection() as conn:
                 await marking.finish(conn, under_way[name])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 
 import psycopg
@@ -91,12 +90,10 @@ async def test_while_notion_is_down_it_is_asked_at_most_ten_times_a_minute(demo_
             await sandbox.wait_for(lambda: sandbox.count(status=503) >= 3, 30)
             await sandbox.wait_for(lambda: all(request.status for request in sandbox.requests), 30)
             sandbox.clear_requests()
-            began_s = time.monotonic()
 
-            await sandbox.wait_for(lambda: time.monotonic() - began_s > 120, 140)
+            await sandbox.wait_for(lambda: sandbox.count() > 10, 140)
 
             at_s = [request.at_s for request in sandbox.requests]
-            assert len(at_s) >= 10
             assert max(sum(start <= other < start + 60 for other in at_s) for start in at_s) <= 10
             sandbox.switches.update({"outage": False})
             await quiet(sandbox, db)

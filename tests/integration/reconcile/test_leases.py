@@ -20,7 +20,7 @@ from sinks.mapping.entities import ENTITIES, by_name
 from sinks.notion.client import NotionClient
 from sinks.notion.pacing import Pacer
 from sinks.notion.schemas import Schemas
-from state import conflicts, links, parking, work
+from state import conflicts, forgetting, links, parking, work
 from state.changes import Key, Priority, Reason
 from state.errors import PoisonError
 from state.links import PageState
@@ -65,6 +65,20 @@ def returning(stage: Stage) -> Returning:
 
 async def state_of(stage: Stage) -> str:
     return (await links.load(stage.conn, RISK.table, ["r1"]))["r1"].state
+
+
+async def test_what_is_in_hand_when_a_property_is_made_again_is_taken_back(stage: Stage) -> None:
+    await stage.insert("r1")
+    await stage.link("r1")
+    claim = await claimed(stage)
+
+    async with stage.conn.transaction():
+        await forgetting.empty_fields(stage.conn, "risk", RISK.table, {"category": None})
+
+    with pytest.raises(LeaseLost):
+        await work.hold(stage.conn, claim)
+    (again,) = await stage.queue.claim(limit=1, lowest=Priority.BACKFILL)
+    assert (again.gen, again.attempts) == (claim.gen, claim.attempts)
 
 
 async def test_who_searched_for_too_long_does_not_unsettle_what_was_linked_meanwhile(stage: Stage) -> None:
