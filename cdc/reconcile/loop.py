@@ -161,9 +161,9 @@ class Reconciler:
         self._spawn_all(tasks, entity, [now for now in situations if not now.quiet])
 
     def _spawn_all(self, tasks: asyncio.TaskGroup, entity: Entity, situations: Sequence[Situation]) -> None:
-        """Give each key a task. Many changes at once share one look at what was edited lately in Notion."""
+        """Give each key a task. Many changes, or some that follow them, share a look at what was edited lately."""
         burst = [now for now in situations if isinstance(now.plan, Look) and self._meeting.may_share_a_look(now)]
-        if len(burst) >= BURST:
+        if len(burst) >= BURST or (burst and self._looks.lately(entity)):
             self._spawn(tasks, self._look_for_all(tasks, entity, burst), keys=len(burst))
         else:
             burst = []
@@ -177,7 +177,7 @@ class Reconciler:
         try:
             # no longer than the keys are ours
             async with asyncio.timeout(self._queue.lease_s / 2):
-                edited = await self._looks.edited(entity, Priority.LIVE)
+                edited = await self._looks.shared(entity, Priority.LIVE)
         except TimeoutError:
             for now in burst:
                 await self._returning.release(now.claim, 0)

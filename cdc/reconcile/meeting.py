@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from cdc.reconcile import crossing
@@ -17,6 +18,7 @@ from cdc.reconcile.merging import Merged, merge
 from cdc.reconcile.plan import DELETE_REJECTED
 from cdc.reconcile.reading import Absorbed, Situation
 from cdc.watch.comparing import as_agreed
+from cdc.watch.looking import SHARED_S
 from cdc.watch.mirrors import astray
 from cdc.watch.schema import SchemaWatch
 from sinks.base import Page, PageSink
@@ -105,6 +107,8 @@ class Meeting:
             return now
         unedited = _unedited(now.link)
         assert unedited is not None
+        # what was edited since the look began, nobody saw: it may have begun so long before the link was read
+        now = replace(now, link=replace(now.link, read_at=now.link.read_at - timedelta(seconds=SHARED_S)))
         then = await self.merged(now, unedited)
         if then is None or then.left is None:
             return then

@@ -148,16 +148,20 @@ async def seed_stamp(conn: Connection, now: Situation) -> None:
 
 
 def _replaced(now: Situation, sent: Mapping[str, Json], plan: Update | None) -> Mapping[str, Json]:
-    """Return what stood in fields that MapAble keeps before its first write of them: no edit of them was refused."""
+    """Return what stood in fields that MapAble keeps before the first write that was seen: no edit was refused."""
     base = now.link.base if now.link is not None else {}
     only_seen = {key: pair.got for key, pair in base.items() if isinstance(pair.sent, Absent)}
-    looked = {key: value for key, value in plan.seen.items() if key not in base or key in only_seen} if plan else {}
+    unseen = {key for key, pair in base.items() if isinstance(pair.got, Absent)}    # sent, and the answer was lost
+    looked = {
+        key: value for key, value in plan.seen.items() if key not in base or key in only_seen or key in unseen
+    } if plan else {}
     kept = (now.ours.shared if now.ours is not None else frozenset()) | (plan.put_back.keys() if plan else frozenset())
     return {
         key: value
         for key, value in {**only_seen, **looked}.items()
         if key in sent and key not in kept
-        and not isinstance(value, Absent) and value not in EMPTY and value != sent[key]
+        and not isinstance(value, Absent) and value not in EMPTY
+        and not alike(field_of(now.entity, key).kind)(sent[key], value)
     }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +23,9 @@ OVERLAP: Final = timedelta(minutes=2)
 """Edit times are floored to the minute, and a query may show a page as it was a moment ago."""
 BEHIND: Final = timedelta(minutes=1)
 """Nothing younger than this counts as seen."""
+
+SHARED_S: Final = 2.0
+"""So old may a look be for those who come after it: a burst whose keys are due one by one shares it, too."""
 
 Observer = Callable[[str, int, Noticed], None]
 """Called with (entity, pages read, what was marked) after each look."""
@@ -65,6 +70,28 @@ class Looks:
         self._stopwatch = stopwatch
         self._observer = observer
         self._notion_time = NotionTime()
+        self._looking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._last: dict[str, tuple[float, Mapping[PageId, Page]]] = {}     # when it began, and what it found
+
+    def lately(self, entity: Entity) -> bool:
+        """Whether somebody looks at this moment, or has just looked, so that `shared` costs nothing."""
+        return self._looking[entity.name].locked() or entity.name in self._last
+
+    async def shared(self, entity: Entity, priority: Priority) -> Mapping[PageId, Page]:
+        """Return what `edited` finds, or has found for somebody else since `SHARED_S` ago."""
+        asked_s = self._stopwatch()
+        async with self._looking[entity.name]:
+            last = self._last.get(entity.name)
+            if last is None or last[0] < asked_s - SHARED_S:
+                last = self._stopwatch(), await self.edited(entity, priority)
+                self._last[entity.name] = last
+                asyncio.get_running_loop().call_later(SHARED_S, self._forget, entity.name, last)
+            return last[1]
+
+    def _forget(self, name: str, look: tuple[float, Mapping[PageId, Page]]) -> None:
+        # the first look of all holds every page there is
+        if self._last.get(name) is look:
+            del self._last[name]
 
     async def edited(self, entity: Entity, priority: Priority) -> Mapping[PageId, Page]:
         """Return the pages edited since the last look, and some more, as they are now.

@@ -125,6 +125,31 @@ async def test_in_a_burst_it_is_found_as_well(scene: Scene) -> None:
     assert [len(await lost(scene, each)) for each in ids] == [0, 0, 0, 1, 0, 0]
 
 
+async def test_an_edit_since_the_look_that_somebody_else_began_is_found_as_well(mapable_dsn: str) -> None:
+    ids = [f"since {number}" for number in range(4)]
+    # of its own: nobody has looked lately
+    async with staged(mapable_dsn) as scene:
+        await subscribe(scene)
+        await scene.unpaced()
+        pages = await risks(scene, *ids)
+        scene.sandbox.switches.update({"webhook_aggregation_s": 2.0})
+        scene.sandbox.clear_requests()
+        look = scene.sandbox.faults.script(
+            kind="slow", when="after", method="POST", path_pattern=".*/query", delay_s=SLOW_S
+        )
+
+        await scene.run(OURS, title="MapAble's", ids=ids[:3])
+        await scene.until(lambda: look.applied == 1)
+        scene.sandbox.people.edit(pages[3], {"Title": "Notion's"})
+        await scene.run(OURS, title="MapAble's", ids=ids[3:])
+        await scene.until(lambda: all(scene.shows("Risks", each, Title="MapAble's") for each in ids))
+        queries = scene.sandbox.count("POST", ".*/query")
+        await told(scene)
+
+        assert queries == 1
+        assert [len(await lost(scene, each)) for each in ids] == [0, 0, 0, 1]
+
+
 async def test_a_burst_takes_nothing_from_a_query_that_shows_a_page_as_it_was(scene: Scene) -> None:
     ids = [f"lagging {number}" for number in range(6)]
     pages = await risks(scene, *ids)

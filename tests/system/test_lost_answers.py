@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from sinks.notion.client import READ_ATTEMPTS
-from tests.system.scene import Scene, staged
+from tests.system.scene import PARTICIPANT, Scene, staged
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -120,6 +120,24 @@ async def test_what_a_create_left_there_is_no_edit_though_the_row_has_moved_on(s
 
     assert scene.shows("Risks", "moved on", Title="Ramp of now")
     assert "conflict.decided" not in await scene.audited("moved on")
+
+
+async def test_what_stands_where_nobody_saw_what_a_create_left_is_on_record(scene: Scene) -> None:
+    scene.sandbox.faults.script(
+        kind="503", when="after", method="POST", path_pattern="/v1/pages", body_contains="Ann Unseen"
+    )
+    await scene.run(PARTICIPANT, id="unseen", name="Ann Unseen")
+    await scene.until(lambda: scene.page("Participants", "unseen") is not None)
+    await scene.settled()
+
+    scene.sandbox.people.edit(scene.page_id("Participants", "unseen"), {"Email": "typed@example.org"})
+    await scene.look("participant", "unseen")
+
+    assert scene.shows("Participants", "unseen", Email="unseen@example.org")
+    lines = await scene.rows(
+        "select * from notion_sync.audit_log where system_id = 'unseen' and action = 'page.updated'"
+    )
+    assert [line["detail"]["replaced"] for line in lines] == [{"email": "typed@example.org"}]
 
 
 async def test_what_was_put_back_is_explained_all_the_same(scene: Scene) -> None:

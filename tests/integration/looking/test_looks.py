@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from psycopg.types.json import Jsonb
 
+from cdc.watch.looking import SHARED_S
 from deploy.sandbox.server import Sandbox
 from sinks.base import EntityUnavailable
 from sinks.mapping.entities import by_name
@@ -149,6 +151,46 @@ async def test_a_look_that_fails_in_the_middle_is_begun_again(stage: Stage) -> N
 
     assert await stage.until() == before
     assert len(await stage.look()) == 250
+
+
+async def test_who_comes_while_somebody_looks_or_soon_after_shares_the_look(stage: Stage) -> None:
+    page = await stage.link("r1")
+    await stage.look()
+    stage.sandbox.people.edit(page, {"Title": "Ramp"})
+    stage.sandbox.clear_requests()
+
+    first, second = await asyncio.gather(
+        stage.looks.shared(RISK, Priority.LIVE), stage.looks.shared(RISK, Priority.LIVE)
+    )
+    stage.clock.turn(SHARED_S)
+    third = await stage.looks.shared(RISK, Priority.LIVE)
+
+    assert first[page].values["title"] == "Ramp"
+    assert first is second is third
+    assert stage.sandbox.count() == 1
+
+
+async def test_who_comes_later_looks_again(stage: Stage) -> None:
+    page = await stage.link("r1")
+    await stage.looks.shared(RISK, Priority.LIVE)
+    stage.sandbox.people.edit(page, {"Title": "Ramp"})
+    stage.clock.turn(SHARED_S + 0.1)
+
+    found = await stage.looks.shared(RISK, Priority.LIVE)
+
+    assert found[page].values["title"] == "Ramp"
+
+
+async def test_a_look_that_failed_is_shared_with_nobody(stage: Stage) -> None:
+    page = await stage.link("r1")
+    stage.sandbox.faults.script(kind="404", path_pattern="/v1/data_sources/.*/query")
+
+    with pytest.raises(EntityUnavailable):
+        await stage.looks.shared(RISK, Priority.LIVE)
+
+    assert not stage.looks.lately(RISK)
+    assert page in await stage.looks.shared(RISK, Priority.LIVE)
+    assert stage.looks.lately(RISK)
 
 
 async def test_a_page_that_is_edited_while_the_leaves_are_turned_hides_no_other(stage: Stage) -> None:
