@@ -132,7 +132,7 @@ async def test_an_edit_since_the_look_that_somebody_else_began_is_found_as_well(
         await subscribe(scene)
         await scene.unpaced()
         pages = await risks(scene, *ids)
-        scene.sandbox.switches.update({"webhook_aggregation_s": 2.0})
+        scene.sandbox.switches.update({"webhook_aggregation_s": 0, "webhook_delay_s": 2.0})
         scene.sandbox.clear_requests()
         look = scene.sandbox.faults.script(
             kind="slow", when="after", method="POST", path_pattern=".*/query", delay_s=SLOW_S
