@@ -48,6 +48,7 @@ async def test_what_has_the_focus_stays_where_it_is(scene: Scene, page: Page) ->
 
 
 async def test_updates_can_be_paused(scene: Scene, page: Page) -> None:
+    await page.clock.install()
     await page.goto("/")
     switch = page.get_by_role("button", name="Pause updates")
     await switch.click()
@@ -55,10 +56,26 @@ async def test_updates_can_be_paused(scene: Scene, page: Page) -> None:
     page.on("request", lambda request: asked.append(request.url))
 
     await risk(scene, "unseen")
+    await page.clock.run_for(20_000)
+    while_paused = list(asked)
     await switch.click()
 
     await expect(page.get_by_role("link", name="risk unseen").first).to_be_visible()
+    assert while_paused == []
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("path", ["/conflicts", "/parked", "/deletes", "/record?entity=risk&id=x", "/audit"])
+async def test_a_page_that_may_show_values_is_asked_for_once(page: Page, path: str) -> None:
+    await page.clock.install()
+    await page.goto(path)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    await page.clock.run_for(20_000)
+
+    await expect(page.get_by_role("button", name="Pause updates")).to_have_count(0)
+    assert page.url not in asked
 
 
 async def test_a_conflict_is_decided_by_mouse(scene: Scene, page: Page) -> None:
@@ -117,6 +134,7 @@ async def test_who_decides_on_what_has_moved_sees_what_it_is_now(scene: Scene, p
 
     await expect(page.get_by_role("alert")).to_contain_text("look at it again")
     await expect(page.get_by_role("article").filter(has_text="moved")).to_contain_text("Later")
+    await expect(page.get_by_role("link", name="Conflicts")).to_have_attribute("aria-current", "page")
 
 
 async def test_parked_work_is_tried_again(scene: Scene, page: Page) -> None:

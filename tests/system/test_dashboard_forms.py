@@ -86,6 +86,15 @@ async def test_a_choice_that_can_t_be_followed_says_why(
     assert await scene.value("select status from notion_sync.conflict where id = %(id)s", id=conflict_id) == "open"
 
 
+async def test_a_choice_that_is_declined_is_told_at_the_conflicts(scene: Scene, operator: Visitor) -> None:
+    conflict_id = await opened(scene, "declined")
+
+    seen = await operator.post(f"/conflicts/{conflict_id}/resolve", version="7", choice="mapable")
+
+    assert seen.status == 409
+    assert '<a href="/conflicts" aria-current="page">' in seen.html
+
+
 async def test_parked_work_is_tried_again_or_dropped(scene: Scene, operator: Visitor) -> None:
     await risk(scene, "again", "Title")
     await scene.run(PARKED, id="again", message="why it was parked")

@@ -85,7 +85,7 @@ class ConflictPages:
         async with self._pool.connection() as conn:
             found = await conflicts.listed(conn, limit=MOST, after=after)
         return await self._front.answer(
-            request, session, "conflicts.html", status=status, failure=failure, after=after,
+            request, session, "conflicts.html", status=status, failure=failure, here="/conflicts", after=after,
             cards=[self._card(conflict) for conflict in found], next=found[-1].id if len(found) == MOST else None,
         )
 

@@ -37,9 +37,9 @@ class Front:
 
     async def answer(
         self, request: web.Request, session: Session, template: str, *, status: HTTPStatus = HTTPStatus.OK,
-        failure: str | None = None, **facts: Any,
+        failure: str | None = None, here: str | None = None, **facts: Any,
     ) -> web.Response:
-        """Return a page. `failure`: why what was just asked for was not done."""
+        """Return a page. `failure`: why what was just asked for was not done; `here`: its tab, else the address."""
         async with self._pool.connection() as conn:
             waiting = {
                 "/conflicts": await conflicts.count(conn),
@@ -47,8 +47,8 @@ class Front:
                 "/deletes": await deletions.count_held(conn),
             }
         return self._pages.answer(
-            template, status=status, form_token=self.door.form_token(session), here=request.path, waiting=waiting,
-            done=_done(request) if failure is None else None, failure=failure, **facts,
+            template, status=status, form_token=self.door.form_token(session), here=here or request.path,
+            waiting=waiting, done=_done(request) if failure is None else None, failure=failure, **facts,
         )
 
 

@@ -1,4 +1,5 @@
-// Keeps the live parts of a page up to date. Everything works without it; it only saves loading the page anew.
+// Keeps the live parts of a page up to date, tabs included, where its own content is live: other pages may show values, or
+// ask Notion. Everything works without it; it only saves loading the page anew.
 "use strict";
 
 (() => {
@@ -6,12 +7,12 @@
   const parts = () => document.querySelectorAll("[data-live]");
   const state = document.getElementById("live-state");
   const control = document.getElementById("live-switch");
-  if (!state || !control || parts().length === 0) return;
+  if (!state || !control || !document.querySelector("main [data-live]")) return;
 
   let paused = false;
   let headline = document.getElementById("headline")?.textContent;
 
-  // what somebody stands on or has scrolled is left alone: nothing may move under a keyboard or a reader
+  // what somebody stands on is left alone: nothing may move under a keyboard
   const inUse = (part) => part.contains(document.activeElement) && document.activeElement !== document.body;
 
   function take(fresh) {
