@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from cdc import dsn, envfile
 from cdc.spelling import (
+    AdminToken,
     BaseUrl,
     CreateRows,
     Direction,
@@ -66,7 +67,7 @@ class Settings(BaseSettings):
     notion_create_rows: CreateRows = frozenset()
     notion_request_timeout_seconds: Annotated[float, Field(gt=0, le=90)] = 60.0
     time_zone: TimeZone = "Australia/Sydney"
-    admin_token: Token | None = None
+    admin_token: AdminToken | None = None
     sync_requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 30
     audit_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 2_557
     http_host: str = "127.0.0.1"

@@ -11,6 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from sinks.mapping.entities import CREATABLE, ENTITIES
 from sinks.notion.ids import parse_id
 
+ADMIN_TOKEN_LENGTH: Final = 16
+"""Guesses are not locked out, as that would lock out operators, too: the length has to do."""
+
 _TRUE: Final = frozenset({"1", "true", "yes", "on", "t", "y", "enabled"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", "f", "n", "disabled"})
 # What other programs' loggers call their levels: the variable is often theirs, too
@@ -64,6 +67,12 @@ def _token(value: SecretStr) -> SecretStr:
     return SecretStr(token)
 
 
+def _hard_to_guess(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < ADMIN_TOKEN_LENGTH:
+        raise ValueError(f"a long random text is expected, {ADMIN_TOKEN_LENGTH} characters at least")
+    return value
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -104,6 +113,7 @@ Switch = Annotated[bool, BeforeValidator(_switch)]
 NotionId = Annotated[str, AfterValidator(parse_id)]
 Name = Annotated[str, AfterValidator(_name)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
+AdminToken = Annotated[Token, AfterValidator(_hard_to_guess)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Direction = Annotated[Literal["to_notion", "from_notion", "both"], BeforeValidator(_underscored)]
 Strategy = Annotated[Literal["last-write-wins", "timestamp-based", "manual-review"], BeforeValidator(_dashed)]

@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import web
 from pydantic import SecretStr
 
+from cdc.spelling import ADMIN_TOKEN_LENGTH
 from cdc.web.answers import Refusal
 from cdc.web.application import Handler
 from cdc.web.ratelimit import Window
@@ -36,13 +37,10 @@ def now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def patiently(wait_s: float) -> None:
+def patiently(wait_s: float, why: str = "too many calls within a minute") -> None:
     """Refuse who has to wait."""
     if wait_s > 0:
-        raise Refusal(
-            HTTPStatus.TOO_MANY_REQUESTS, "too many calls within a minute",
-            headers={"Retry-After": str(math.ceil(wait_s))},
-        )
+        raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, headers={"Retry-After": str(math.ceil(wait_s))})
 
 
 class Guard:
@@ -77,7 +75,8 @@ class Guard:
         if self._token is None:
             raise Refusal(
                 HTTPStatus.FORBIDDEN,
-                "ADMIN_TOKEN is not set, so nobody may: set it to a long random text, start again, and send it as "
+                "ADMIN_TOKEN is not set, so nobody may: set it to a long random text, "
+                f"{ADMIN_TOKEN_LENGTH} characters at least, start again, and send it as "
                 "Authorization: Bearer <ADMIN_TOKEN>",
             )
         if not admitted(request.headers.getall("Authorization", []), self._token.get_secret_value()):

@@ -193,19 +193,20 @@ async def test_the_scripts_and_styles_are_files_of_ours(scene: Scene) -> None:
         assert html.count("<script") == html.count('<script src="/static/') == 1
 
 
-async def test_whoever_guesses_is_stopped_and_nobody_who_is_in_is_put_out(
+async def test_whoever_guesses_is_stopped_and_nobody_who_knows_the_token_is_kept_out(
     postgres_server: PostgresServer, mapable_template: str
 ) -> None:
     with copied(postgres_server, mapable_template) as dsn:
         async with staged(dsn, ADMIN_TOKEN=ADMIN) as scene, visiting(scene) as inside, Visitor(scene.url()) as guesser:
             await guesser.get("/sign-in")
-            statuses = [(await guesser.post("/sign-in", token=f"guess {number}")).status for number in range(12)]
+            wrong = [await guesser.post("/sign-in", token=f"guess {number}") for number in range(12)]
             right = await guesser.post("/sign-in", token=ADMIN)
             page = await inside.get("/")
 
-            assert statuses == [401] * 10 + [429] * 2
-            assert right.status == 429
-            assert 0 < int(right.headers["Retry-After"]) <= 60
+            assert [each.status for each in wrong] == [401] * 10 + [429] * 2
+            assert 0 < int(wrong[-1].headers["Retry-After"]) <= 60
+            assert "the right one opens" in wrong[-1].text
+            assert right.status == 303
             assert page.status == 200
 
 
@@ -226,7 +227,7 @@ async def test_another_token_ends_every_session(postgres_server: PostgresServer,
         async with staged(dsn, ADMIN_TOKEN=ADMIN) as scene:
             async with visiting(scene, signed_in=False) as visitor:
                 cookie = (await visitor.sign_in()).cookies["mapable-cdc"].value
-            async with scene.down(ADMIN_TOKEN="another-token"):
+            async with scene.down(ADMIN_TOKEN="another-long-token"):
                 pass
             async with visiting(scene, signed_in=False) as visitor:
                 seen = await visitor.get("/", headers={"Cookie": f"mapable-cdc={cookie}"})

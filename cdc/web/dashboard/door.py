@@ -16,6 +16,7 @@ import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
+from cdc.spelling import ADMIN_TOKEN_LENGTH
 from cdc.web.answers import Refusal
 from cdc.web.application import Handler, Routes
 from cdc.web.auth import LOOKS_PER_MINUTE, WINDOW_S, now_s, patiently
@@ -25,14 +26,19 @@ from cdc.web.dashboard.sessions import SESSION_S, Session, Sessions
 from cdc.web.ratelimit import Window
 
 GUESSES_PER_MINUTE: Final = 10
-"""Wrong tokens, of all people together: nobody mistypes more often, and whoever guesses gets nowhere."""
+"""Wrong tokens, of all people together, that are answered with the form, and logged: nobody mistypes more often.
+
+The right token opens all the same, else any stranger could keep every operator out; what stops guesses is its length.
+"""
 
 PAGE_S: Final = 6.0
 """A page that takes longer is told as a failure: with the database away, the pool would go on waiting for it."""
 
 CLOSED: Final = (
-    "ADMIN_TOKEN is not set, so nobody may look: set it to a long random text and start again, then sign in with it"
+    f"ADMIN_TOKEN is not set, so nobody may look: set it to a long random text, {ADMIN_TOKEN_LENGTH} characters at "
+    "least, and start again, then sign in with it"
 )
+GUESSED: Final = "too many wrong tokens within a minute; the right one opens at any time"
 STALE: Final = "this form is from another session, or too old: go back, load the page again and repeat it"
 
 _VISITOR: Final = re.compile(r"[\w-]{32}", re.ASCII)
@@ -112,9 +118,8 @@ class Door:
         visitor = request.cookies.get(_visitor_name(request), "")
         if not visitor or not _equal(form.text("form_token") or "", visitor):
             raise Refusal(HTTPStatus.FORBIDDEN, STALE)
-        patiently(self._guesses.wait_s(now_s()))
         if not sessions.admits((form.text("token") or "").strip()):
-            self._guesses.take(now_s())
+            patiently(self._guesses.take(now_s()), GUESSED)
             log.warning("session.refused")
             return self._asked(request, form.text("next"), HTTPStatus.UNAUTHORIZED, wrong=True)
         session = sessions.begin(secrets.token_urlsafe(24), time.time())

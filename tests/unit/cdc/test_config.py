@@ -11,7 +11,7 @@ from cdc.config import Settings, load
 from sinks.mapping.entities import ENTITIES, by_name
 from state.errors import FatalError
 
-SECRET: Final = "hunter2"
+SECRET: Final = "hunter2-and-longer"
 NEEDED: Final = {"DATABASE_URL": f"postgresql://app:{SECRET}@db:5432/mapable", "NOTION_API_KEY": "ntn_1"}
 ID: Final = "0123456789abcdef0123456789abcdef"
 DASHED: Final = "01234567-89ab-cdef-0123-456789abcdef"
@@ -240,6 +240,14 @@ def test_two_schemas_are_one_too_many() -> None:
     assert "name different schemas" in refused({**NEEDED, "DATABASE_URL": one, "DATABASE_DIRECT_URL": other})
     assert "STATE_SCHEMA" in refused({**NEEDED, "DATABASE_URL": one, "STATE_SCHEMA": "app"})
     assert "STATE_SCHEMA" in refused({**NEEDED, "STATE_SCHEMA": "public"})
+
+
+def test_a_token_that_could_be_guessed_is_refused() -> None:
+    said = refused({**NEEDED, "ADMIN_TOKEN": "operator-2026-1"})
+
+    assert "ADMIN_TOKEN" in said
+    assert "16 characters at least" in said
+    assert given(ADMIN_TOKEN="operator-2026-10").admin_token is not None
 
 
 def test_settings_shown_by_mistake_give_nothing_away() -> None:
