@@ -13,6 +13,9 @@ from psycopg.types.json import Jsonb
 from state.changes import Key
 from state.database import Connection
 
+OPERATOR: Final = "operator"
+"""Who did it: a person, by a command, an endpoint or the dashboard."""
+
 APPEND: Final[LiteralString] = """
 insert into audit_log (action, entity, system_id, participant_id, page_id, properties, actor, request_id, detail)
 values (%(action)s, %(entity)s, %(system_id)s, %(participant_id)s, %(page_id)s, %(properties)s, %(actor)s,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import click
 
@@ -12,11 +12,9 @@ from cdc import app
 from cdc.cli import terminal
 from cdc.cli.terminal import EXIT_FINDINGS, WrongUsage, out, settings_of
 from cdc.config import Settings
+from cdc.operate.deciding import Decide, Find, T
+from state import audit
 from state.database import Connection
-
-T = TypeVar("T")
-Find = Callable[..., Awaitable[Sequence[T]]]
-Decide = Callable[[Connection, Sequence[T], str], Awaitable[Sequence[T]]]
 
 EVERY = click.option("--all", "every", is_flag=True, help="Everything that is listed.")
 IDS = click.argument("ids", metavar="[ID]...", nargs=-1)
@@ -42,7 +40,7 @@ def decide(
         raise WrongUsage("nothing is named", f"Give ids, --entity, or --all; {listing} shows what waits.")
 
     async def decided(conn: Connection) -> int:
-        return len(await how(conn, await find(conn, entity=entity, ids=ids or None), "operator"))
+        return len(await how(conn, await find(conn, entity=entity, ids=ids or None), audit.OPERATOR))
 
     count = terminal.run(_with_sidecar(settings_of(ctx), decided))
     out.print(f"{count} {done}." if count else f"Nothing of that waits; {listing} shows what does.")

@@ -21,14 +21,14 @@ from cdc.config import Settings
 from cdc.operate.backfill import Backfill
 from cdc.operate.differences import Finding, Verified, What
 from cdc.operate.records import parked_as_json
+from cdc.operate.showing import side_shown
 from cdc.operate.verifying import Verifying, mark
 from cdc.watch.differing import Difference
 from sinks.mapping.entities import ENTITIES
-from sinks.mapping.model import Entity, Kind
-from sinks.mapping.wording import shown
+from sinks.mapping.model import Entity
 from state import looks, strays
 from state.changes import Absent
-from state.threeway import Theirs, Unknown
+from state.threeway import Unknown
 from state.work import Parked
 
 
@@ -133,16 +133,8 @@ def _tables(found: Sequence[Verified], zone: ZoneInfo, *, values: bool) -> Itera
         where = (finding.entity.name, finding.system_id or f"page {finding.page_id}", finding.what.value)
         note = "; ".join(filter(None, (finding.note, "on its way" if finding.queued else "")))
         for one in finding.fields:
-            both = (_shown(one, one.mapable, zone), _shown(one, one.notion, zone)) if values else ()
+            both = (side_shown(one.field, each, zone) for each in (one.mapable, one.notion)) if values else ()
             table.add_row(*where, one.field.name, one.how.value, *both, note)
         if not finding.fields:
             table.add_row(*where, "", "", *("" for _ in shows), note)
     yield table
-
-
-def _shown(found: Difference, value: Theirs, zone: ZoneInfo) -> str:
-    if isinstance(value, Absent):
-        return "-"
-    if found.field.kind is Kind.RELATION and isinstance(value, list):
-        return ", ".join(value) or "empty"
-    return shown(found.field, value, zone)

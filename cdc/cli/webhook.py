@@ -91,7 +91,7 @@ def reset(ctx: click.Context) -> None:
 
 async def _expect(settings: Settings) -> datetime:
     async with app.assembled(settings) as parts, parts.pool.connection() as conn, conn.transaction():
-        await audit.append(conn, audit.Entry("webhook.expected", Key(KNOWN_IN, "*"), actor="operator"))
+        await audit.append(conn, audit.Entry("webhook.expected", Key(KNOWN_IN, "*"), actor=audit.OPERATOR))
         return await handshake.expect(conn)
 
 
@@ -102,5 +102,5 @@ async def _look(settings: Settings) -> tuple[str | None, datetime | None]:
 
 async def _reset(settings: Settings) -> bool:
     async with app.assembled(settings) as parts, parts.pool.connection() as conn, conn.transaction():
-        await audit.append(conn, audit.Entry("webhook.reset", Key(KNOWN_IN, "*"), actor="operator"))
+        await audit.append(conn, audit.Entry("webhook.reset", Key(KNOWN_IN, "*"), actor=audit.OPERATOR))
         return await handshake.reset(conn)

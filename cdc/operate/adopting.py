@@ -43,7 +43,7 @@ async def adopt(parts: Parts, how: How) -> tuple[str, ...]:
         await audit.append(
             conn,
             audit.Entry(
-                "cluster.adopted", Key("cluster", now.system_identifier), actor="operator",
+                "cluster.adopted", Key("cluster", now.system_identifier), actor=audit.OPERATOR,
                 detail={"how": how.value, "changed": list(changed)},
             ),
         )

@@ -22,7 +22,6 @@ from state.errors import SyncError
 
 BOTH_SIDES: Final = Reason.OURS | Reason.THEIRS
 EVERYTHING: Final = BOTH_SIDES | Reason.RESTORE
-OPERATOR: Final = "operator"
 ALL: Final = "*"
 """The system id of an audit line about every row of an entity."""
 
@@ -72,7 +71,7 @@ class Orders:
                 conn,
                 audit.Entry(
                     "sync.requested", key, entity.participant_of(system_id, row),
-                    link.page_id if link is not None else None, actor=OPERATOR,
+                    link.page_id if link is not None else None, actor=audit.OPERATOR,
                 ),
             )
         return 1
@@ -85,7 +84,7 @@ class Orders:
             await marking.start(conn, [entity.name], reason=EVERYTHING, priority=Priority.MANUAL)
             await audit.append(
                 conn,
-                audit.Entry("sync.requested", Key(entity.name, ALL), actor=OPERATOR, detail={"rows": rows}),
+                audit.Entry("sync.requested", Key(entity.name, ALL), actor=audit.OPERATOR, detail={"rows": rows}),
             )
         return rows
 
@@ -114,7 +113,7 @@ class Orders:
                 conn,
                 audit.Entry(
                     "conflict.decided", key, entity.participant_of(seen.system_id, row), seen.page_id, (seen.field,),
-                    actor=OPERATOR, detail={"conflict": conflict_id, "choice": choice, "value": chosen},
+                    actor=audit.OPERATOR, detail={"conflict": conflict_id, "choice": choice, "value": chosen},
                 ),
             )
         return decided

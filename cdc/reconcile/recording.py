@@ -110,7 +110,7 @@ class Recorder:
     async def closed(self, key: str, status: str, facts: Facts) -> None:
         """A conflict is over: somebody chose, or both sides are equal."""
         conflict = facts.conflicts[key]
-        by = "operator" if status == "resolved" else "sync"
+        by = audit.OPERATOR if status == "resolved" else "sync"
         await conflicts.close(self._conn, conflict.id, status, by)
         detail = {
             "id": conflict.id, "mapable": conflict.mapable, "notion": conflict.notion, "choice": conflict.choice,

@@ -15,13 +15,9 @@ class Window:
 
     def take(self, now_s: float) -> float:
         """Count a call and return 0, or return in how many seconds the next one may come; that one is not counted."""
-        wait_s = self.wait_s(now_s)
-        if wait_s == 0:
-            self._taken_s.append(now_s)
-        return wait_s
-
-    def wait_s(self, now_s: float) -> float:
-        """Return in how many seconds a call may come, 0 for now; nothing is counted."""
         while self._taken_s and self._taken_s[0] <= now_s - self._window_s:
             self._taken_s.popleft()
-        return 0.0 if len(self._taken_s) < self._limit else self._taken_s[0] + self._window_s - now_s
+        if len(self._taken_s) >= self._limit:
+            return self._taken_s[0] + self._window_s - now_s
+        self._taken_s.append(now_s)
+        return 0.0

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Collection
+from typing import Final
 
 from aiohttp import web
 
 from cdc.operate import parking as actions
+from cdc.operate.deciding import Decide, Find, T
 from cdc.operate.records import deletion_as_json, parked_as_json, time_as_json
 from cdc.reconcile import holding
 from cdc.web.application import Handler, Routes
 from cdc.web.auth import Guard
 from cdc.web.selection import listing_of, selection_of
 from sinks.mapping.entities import ENTITIES
-from state import deletions, parking
-from state.database import Connection, Pool
+from state import audit, deletions, parking
+from state.database import Pool
 from state.deletions import Deletion
 from state.work import Parked
 
 HELD: Final = frozenset(entity.name for entity in ENTITIES)
-ACTOR: Final = "operator"
-
-T = TypeVar("T")
-Find = Callable[..., Awaitable[Sequence[T]]]
-Decide = Callable[[Connection, Sequence[T], str], Awaitable[Sequence[T]]]
 
 
 class SetAside:
-    """The endpoints."""
+    """The endpoints. `on_marked` is called when there is something due."""
 
-    def __init__(self, pool: Pool, guard: Guard) -> None:
+    def __init__(self, pool: Pool, guard: Guard, *, on_marked: Callable[[], None]) -> None:
         self._pool = pool
         self._guard = guard
+        self._on_marked = on_marked
 
     def routes(self) -> Routes:
         return (
@@ -70,7 +67,8 @@ class SetAside:
         async def handler(request: web.Request) -> web.Response:
             meant = await selection_of(request, names)
             async with self._pool.connection() as conn:
-                decided = await decide(conn, await find(conn, entity=meant.entity, ids=meant.ids), ACTOR)
+                decided = await decide(conn, await find(conn, entity=meant.entity, ids=meant.ids), audit.OPERATOR)
+            self._on_marked()
             return web.json_response({done: len(decided)})
 
         return self._guard.looking(handler)

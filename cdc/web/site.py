@@ -43,7 +43,7 @@ def site(parts: Parts, probes: Probes, on_marked: Callable[[], None]) -> web.App
         Status(overview, guard).routes(),
         Conflicts(parts.pool, orders, guard, on_marked=on_marked).routes(),
         Audit(parts.pool, guard).routes(),
-        SetAside(parts.pool, guard).routes(),
+        SetAside(parts.pool, guard, on_marked=on_marked).routes(),
         dashboard.routes(),
         around=(dashboard.middleware(),),
     )

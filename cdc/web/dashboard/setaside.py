@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 
 from cdc.operate import parking as actions
-from cdc.operate.orders import OPERATOR
+from cdc.operate.deciding import Decide, Find
 from cdc.reconcile import holding
 from cdc.web.answers import Refusal
 from cdc.web.application import Handler, Routes
 from cdc.web.dashboard.forms import Form
 from cdc.web.dashboard.front import Front, go_on
 from cdc.web.dashboard.sessions import Session
-from state import deletions, parking
-from state.database import Connection, Pool
+from state import audit, deletions, parking
+from state.database import Pool
 
 MOST: Final = 100
-
-Named = Callable[..., Awaitable[Sequence[Any]]]
-"""Takes (connection, entity=, ids=) and returns what of that waits."""
-Decide = Callable[[Connection, Sequence[Any], str], Awaitable[Sequence[Any]]]
 
 
 class SetAsidePages:
@@ -55,7 +51,7 @@ class SetAsidePages:
             items = await deletions.held(conn, limit=MOST)
         return await self._front.answer(request, session, "deletes.html", items=items)
 
-    def _form(self, path: str, named: Named, decide: Decide, done: str) -> Handler:
+    def _form(self, path: str, named: Find[Any], decide: Decide[Any], done: str) -> Handler:
         """Return the handler of a form that decides about one record, or about everything that waits."""
 
         async def act(_: web.Request, __: Session, form: Form) -> web.StreamResponse:
@@ -64,7 +60,7 @@ class SetAsidePages:
                 raise Refusal(HTTPStatus.BAD_REQUEST, "the form names no record")
             async with self._pool.connection() as conn:
                 meant = await named(conn, entity=entity, ids=[system_id] if system_id is not None else None)
-                decided = await decide(conn, meant, OPERATOR)
+                decided = await decide(conn, meant, audit.OPERATOR)
             self._on_marked()
             return go_on(path, done, len(decided))
 

@@ -24,9 +24,25 @@ TOKEN: Final = "operator-of-this-test"
 AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
 
+class Bell:
+    """Counts how often it was rung."""
+
+    def __init__(self) -> None:
+        self.rung = 0
+
+    def ring(self) -> None:
+        self.rung += 1
+
+
 @pytest.fixture
-async def client(pool: Pool) -> AsyncIterator[Client]:
-    app = application(SetAside(pool, Guard(SecretStr(TOKEN), orders_per_minute=1)).routes())
+def bell() -> Bell:
+    return Bell()
+
+
+@pytest.fixture
+async def client(pool: Pool, bell: Bell) -> AsyncIterator[Client]:
+    guard = Guard(SecretStr(TOKEN), orders_per_minute=1)
+    app = application(SetAside(pool, guard, on_marked=bell.ring).routes())
     async with TestClient(TestServer(app), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
         yield client
 
@@ -120,6 +136,16 @@ async def test_parked_work_is_listed_tried_again_and_dropped(client: Client, poo
     ]
 
 
+@pytest.mark.parametrize("path", ["deletes/approve", "parked/retry"])
+async def test_what_was_decided_is_begun_at_once(client: Client, pool: Pool, bell: Bell, path: str) -> None:
+    await hold(pool, "participant", "p1")
+    await park(pool, "participant", "p1")
+
+    await client.post(f"/api/notion/{path}", json={"all": True})
+
+    assert bell.rung == 1
+
+
 UNCLEAR: Final = (
     b"", b"null", b"[]", b"7", b"{", b"{}", b'{"all": false}', b'{"all": 1}', b'{"all": "yes"}',
     b'{"all": true, "ids": ["p1"]}', b'{"all": 1, "ids": ["p1"]}', b'{"ids": []}', b'{"ids": "p1"}', b'{"ids": [7]}',
@@ -130,13 +156,14 @@ UNCLEAR: Final = (
 
 
 @pytest.mark.parametrize("path", ["deletes/approve", "deletes/reject", "parked/retry", "parked/drop"])
-async def test_a_body_that_is_not_clear_changes_nothing(client: Client, pool: Pool, path: str) -> None:
+async def test_a_body_that_is_not_clear_changes_nothing(client: Client, pool: Pool, bell: Bell, path: str) -> None:
     await hold(pool, "participant", "p1")
     await park(pool, "participant", "p1")
 
     statuses = {body: (await client.post(f"/api/notion/{path}", data=body)).status for body in UNCLEAR}
 
     assert statuses == dict.fromkeys(UNCLEAR, 400)
+    assert bell.rung == 0
     assert await all_of(pool, "select state from deletion") == ["held"]
     assert await all_of(pool, "select count(*) from parked") == [1]
 
