@@ -97,6 +97,14 @@ order by d.deleted_at, d.entity, d.system_id
 limit %(limit)s
 """
 
+TAKEN_ALONG: Final[LiteralString] = """
+select d.group_entity, d.group_id, count(*)
+from deletion d
+join "NotionSyncMapping" m on m."notionPageId" = d.page_id and m."pageState" = 'live'
+where d.state = 'held' and (d.group_entity, d.group_id) <> (d.entity, d.system_id)
+group by d.group_entity, d.group_id
+"""
+
 DECIDE: Final[LiteralString] = """
 update deletion d set state = %(state)s
 from unnest(%(entities)s::text[], %(ids)s::text[]) as k (entity, system_id)
@@ -247,6 +255,12 @@ async def held(
             HELD, {"entity": entity, "ids": list(ids) if ids is not None else None, "limit": limit}
         )
         return tuple(await cursor.fetchall())
+
+
+async def taken_along(conn: Connection) -> Mapping[Key, int]:
+    """Return how many pages are held because a deletion took them along, by the record that was deleted."""
+    cursor = await conn.execute(TAKEN_ALONG)
+    return {Key(row[0], row[1]): int(row[2]) for row in await cursor.fetchall()}
 
 
 async def decide(conn: Connection, items: Sequence[Deletion], state: Verdict) -> tuple[Deletion, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -15,6 +17,8 @@ from tests.system.scene import Scene, staged
 from tests.system.visitor import Visitor, visiting
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+STILL_HELD: Final = "select count(*) from notion_sync.deletion where state = 'held'"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -123,6 +127,43 @@ async def test_held_deletes_are_approved_or_rejected(scene: Scene, operator: Vis
     assert "1 page stays" in rejected.text
     assert ("delete.approved", "operator") in await actions(scene, "approved")
     assert ("delete.rejected", "operator") in await actions(scene, "rejected")
+
+
+@pytest.mark.parametrize("path", ["/deletes/approve", "/deletes/reject"])
+async def test_all_deletes_are_those_that_were_seen(scene: Scene, operator: Visitor, path: str) -> None:
+    await scene.run(HELD, id=f"seen {path}")
+    seen = re.search(r'name="seen" value="(\d+)"', (await operator.get("/deletes")).html)
+    assert seen is not None
+    await scene.run(HELD, id=f"unseen {path}")
+
+    moved = await operator.post(path, all="true", seen=seen[1])
+    untold = await operator.post(path, all="true")
+    held = await scene.value(STILL_HELD)
+    again = await operator.sent(path, all="true", seen=str(held))
+
+    assert (moved.status, untold.status) == (409, 400)
+    assert f"about {seen[1]} page" in moved.text
+    assert f"is about {held} now" in moved.text
+    assert f"unseen {path}" in moved.text
+    assert '<a href="/deletes" aria-current="page">' in moved.html
+    assert held == int(seen[1]) + 1
+    assert f"{held} pages" in again.text
+    assert await scene.value(STILL_HELD) == 0
+
+
+async def test_what_a_delete_took_along_is_said_and_decided_with_it(scene: Scene, operator: Visitor) -> None:
+    await scene.run(HELD, id="parent")
+    await scene.run(HELD, id="child")
+    await scene.run("update notion_sync.deletion set group_id = 'parent' where system_id = 'child'")
+
+    page = await operator.get("/deletes")
+    fewer = await operator.post("/deletes/approve", entity="risk", id="parent", seen="1")
+    both = await operator.sent("/deletes/approve", entity="risk", id="parent", seen="2")
+
+    assert page.text.count("2 pages: its own, with what its delete took along") == 1
+    assert fewer.status == 409
+    assert "2 pages follow their rows" in both.text
+    assert await scene.value(STILL_HELD) == 0
 
 
 @pytest.mark.parametrize("path", ["/parked/retry", "/parked/drop", "/deletes/approve", "/deletes/reject"])

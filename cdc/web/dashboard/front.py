@@ -21,7 +21,10 @@ DONE: Final[dict[str, Callable[[int], str]]] = {
     "retried": lambda count: f"{counted(count, 'record')} will be tried again in a moment.",
     "dropped": lambda count: f"{counted(count, 'record')} dropped: the next change brings it up again.",
     "approved": lambda count: f"{counted(count, 'page follows its row', 'pages follow their rows')} into the trash.",
-    "rejected": lambda count: f"{counted(count, 'page stays', 'pages stay')}, and nothing is written to it any more.",
+    "rejected": lambda count: counted(
+        count, "page stays, and nothing is written to it any more.",
+        "pages stay, and nothing is written to them any more.",
+    ),
     "synced": lambda _: "Marked. Both sides are compared in a moment.",
 }
 """What is said after a form, by a word in the address: a text in the address could be anybody's."""
