@@ -35,18 +35,19 @@ class Concern:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All of it, the worst first."""
+    """All of it, the worst first. `meaning`: what the headline comes to, where that does not go without saying."""
 
     level: Level
     headline: str
     concerns: tuple[Concern, ...]
+    meaning: str = ""
 
 
 def health(overview: Mapping[str, Any]) -> Health:
     """Return how things stand. `overview` is what `GET /api/notion/status` answers."""
     found = sorted((*_process(overview), *_slot(overview), *_people(overview)), key=lambda each: -each.level)
     level = max((each.level for each in found), default=Level.WELL)
-    return Health(level, _headline(level, overview, found), tuple(found))
+    return Health(level, _headline(level, overview, found), tuple(found), _meaning(overview, found))
 
 
 def notes(overview: Mapping[str, Any]) -> tuple[str, ...]:
@@ -76,13 +77,30 @@ def waiting(overview: Mapping[str, Any]) -> int:
 
 
 def _headline(level: Level, overview: Mapping[str, Any], found: Sequence[Concern]) -> str:
+    running = "This process stands by" if _stands_by(overview) else "Running"
     match level:
         case Level.TROUBLE:
             return "The sync needs help"
         case Level.WAITS:
-            return f"Running; {counted(len(found), 'thing waits', 'things wait')} for a person"
+            return f"{running}; {counted(len(found), 'thing waits', 'things wait')} for a person"
+    if _stands_by(overview):
+        return running
     keys = waiting(overview)
     return f"Running; {counted(keys, 'record is', 'records are')} on the way" if keys else "Everything is in step"
+
+
+def _meaning(overview: Mapping[str, Any], found: Sequence[Concern]) -> str:
+    if _stands_by(overview):
+        return (
+            "Another process is active and does the work; when that one ends, this one goes on within seconds. What is "
+            "shown here both have in common."
+        )
+    return "" if found else "Changes in MapAble appear on their pages, and edits of pages in MapAble."
+
+
+def _stands_by(overview: Mapping[str, Any]) -> bool:
+    process: Mapping[str, Any] = overview["process"]
+    return bool(process.get("role") == "standby")
 
 
 def _process(overview: Mapping[str, Any]) -> Iterator[Concern]:

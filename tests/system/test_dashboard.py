@@ -210,6 +210,21 @@ async def test_while_the_sync_is_disabled_the_dashboard_says_so(
                 assert await disabled.stop() == 0
 
 
+async def test_a_standby_says_that_another_one_does_the_work(scene: Scene, operator: Visitor) -> None:
+    async with Service(scene.env) as standby:
+        assert (await standby.event("role.changed"))["role"] == "standby"
+        other = Scene(scene.dsn, scene.db, scene.sandbox, scene.env, standby)
+        async with visiting(other) as visitor:
+            seen = await visitor.get("/")
+    active = await operator.get("/")
+
+    assert "This process stands by" in seen.text
+    assert "Another process is active" in seen.text
+    assert "Requests to Notion" not in seen.text
+    assert "Another process is active" not in active.text
+    assert "Requests to Notion" in active.text
+
+
 async def test_a_notion_that_hangs_keeps_no_page_from_being_shown(scene: Scene, operator: Visitor) -> None:
     await risk(scene, "slow", "Shown all the same")
     scene.sandbox.faults.script(kind="timeout", method="GET", path_pattern="/v1/pages/.*")

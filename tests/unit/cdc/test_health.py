@@ -44,6 +44,16 @@ def test_a_standby_is_well() -> None:
     assert health(overview(process={"role": "standby"})).level is Level.WELL
 
 
+def test_a_standby_says_what_it_is_and_what_waits_all_the_same() -> None:
+    alone = health(overview(process={"role": "standby"}, queue={"live": {"keys": 2, "oldestAgeSeconds": 3.0}}))
+    waits = health(overview(process={"role": "standby"}, parked=1))
+
+    assert alone.headline == "This process stands by"
+    assert waits.headline == "This process stands by; 1 thing waits for a person"
+    assert "Another process is active" in alone.meaning
+    assert waits.meaning == alone.meaning
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
