@@ -19,7 +19,7 @@ from tests.system.desk import ADMIN
 from tests.system.pending import HELD, PARKED, actions, opened, risk
 from tests.system.scene import Scene, staged
 from tests.system.service import Service
-from tests.system.visitor import Visitor, visiting
+from tests.system.visitor import Seen, Visitor, visiting
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,6 +33,15 @@ async def scene(scene_dsn: str) -> AsyncIterator[Scene]:
         await scene.unpaced()
         await scene.participant("ana", "Quokka Ana")
         yield scene
+
+
+def parked_told(seen: Seen) -> int:
+    """Return how much the tab says is parked, which the figures below it say, too."""
+    found = re.search(r"Parked work (?:(\d+) waiting)?", seen.text)
+    assert found is not None
+    count = int(found[1] or 0)
+    assert not count or re.search(rf"{count} records? (?:is|are) set aside", seen.text)
+    return count
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -67,6 +76,22 @@ async def test_what_waits_for_a_person_is_said_first(scene: Scene, operator: Vis
     assert "for a person" in seen.text
     for path in ("/conflicts", "/parked", "/deletes"):
         assert f'<a href="{path}">Look at' in seen.html
+
+
+async def test_tabs_that_keep_themselves_up_to_date_are_told_the_same(scene: Scene, operator: Visitor) -> None:
+    update = {"X-Update": "1"}
+
+    for number in range(10):
+        before = await operator.get("/", headers=update)
+        await scene.run(PARKED, id=f"shared-{number}", message="")
+        after = await operator.get("/", headers=update)
+        loaded = await operator.get("/")
+        # slow machines need more than the two seconds for that
+        if parked_told(after) == parked_told(before):
+            break
+
+    assert parked_told(after) == parked_told(before)
+    assert parked_told(loaded) == parked_told(before) + 1
 
 
 async def test_hostile_values_are_text_and_nothing_else(scene: Scene, operator: Visitor) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 from urllib.parse import urlencode
@@ -40,19 +40,26 @@ class Front:
 
     async def answer(
         self, request: web.Request, session: Session, template: str, *, status: HTTPStatus = HTTPStatus.OK,
-        failure: str | None = None, here: str | None = None, **facts: Any,
+        failure: str | None = None, here: str | None = None, waiting: Mapping[str, int] | None = None, **facts: Any,
     ) -> web.Response:
-        """Return a page. `failure`: why what was just asked for was not done; `here`: its tab, else the address."""
+        """Return a page.
+
+        `failure`: why what was just asked for was not done; `here`: its tab, else the address; `waiting`: how much
+        waits behind each tab, where that is known already.
+        """
+        return self._pages.answer(
+            template, status=status, form_token=self.door.form_token(session), here=here or request.path,
+            waiting=waiting if waiting is not None else await self._waiting(),
+            done=_done(request) if failure is None else None, failure=failure, **facts,
+        )
+
+    async def _waiting(self) -> Mapping[str, int]:
         async with self._pool.connection() as conn:
-            waiting = {
+            return {
                 "/conflicts": await conflicts.count(conn),
                 "/parked": await parking.count(conn),
                 "/deletes": await deletions.count_held(conn),
             }
-        return self._pages.answer(
-            template, status=status, form_token=self.door.form_token(session), here=here or request.path,
-            waiting=waiting, done=_done(request) if failure is None else None, failure=failure, **facts,
-        )
 
 
 def go_on(path: str, done: str, count: int = 1, **more: str) -> NoReturn:

@@ -11,13 +11,20 @@ from aiohttp import web
 from cdc.app import Parts
 from cdc.operate.health import health, notes, waiting
 from cdc.web.application import Routes
+from cdc.web.auth import now_s
 from cdc.web.dashboard.front import Front
 from cdc.web.dashboard.sessions import Session
+from cdc.web.dashboard.shared import Shared
 from cdc.web.status import Overview
 from sinks.mapping.entities import ENTITIES
 from state import audit
 
 LATELY: Final = 20
+
+SHARED_S: Final = 2.0
+"""What tabs ask for by themselves, every three seconds and however many there are, may be as old as this."""
+UPDATE: Final = "X-Update"
+"""The header by which a page that keeps itself up to date asks; people who load it see what is, not what was."""
 
 PRIORITIES: Final = {
     "live": "Changes as they happen", "manual": "Asked for by people", "backfill": "First and full comparisons",
@@ -42,14 +49,14 @@ class OverviewPage:
 
     def __init__(self, parts: Parts, overview: Overview, front: Front) -> None:
         self._parts = parts
-        self._overview = overview
+        self._overview = Shared(overview, now_s)
         self._front = front
 
     def routes(self) -> Routes:
         return (web.get("/", self._front.door.looking(self._page)),)
 
     async def _page(self, request: web.Request, session: Session) -> web.Response:
-        overview = await self._overview()
+        overview = await self._overview.younger_than(SHARED_S if UPDATE in request.headers else 0.0)
         async with self._parts.pool.connection() as conn:
             lines = await audit.listed(conn, limit=LATELY)
         pacer = self._parts.pacer
@@ -57,6 +64,9 @@ class OverviewPage:
             request, session, "overview.html", health=health(overview), notes=notes(overview), overview=overview,
             lines=lines, on_the_way=waiting(overview), entities=_entities(overview, self._parts), priorities=PRIORITIES,
             used=pacer.used, limit=pacer.budget.limit,
+            waiting={
+                "/conflicts": overview["conflicts"], "/parked": overview["parked"], "/deletes": overview["heldDeletes"],
+            },
         )
 
 

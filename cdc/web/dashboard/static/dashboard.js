@@ -32,7 +32,7 @@
   async function look() {
     if (paused || document.hidden) return;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Update": "1" } });
       if (answer.redirected) return say("You are signed out. Load the page again to sign in.");
       if (!answer.ok) return say("The sync does not answer as it should; what is shown may be old.");
       take(new DOMParser().parseFromString(await answer.text(), "text/html"));
