@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -13,6 +14,12 @@ from tests.browser.screen import on_screen, risk, title
 from tests.system.scene import Scene
 
 pytestmark = [pytest.mark.slow, INSTALLING, pytest.mark.asyncio(loop_scope="module")]
+
+# What a control for one line, or for minutes, does not give back as it is
+INCIDENT: Final = """
+insert into "Incident" (id, "incidentType", description, "occurredAt", "reportedBy", "updatedAt")
+values (%(id)s, 'OTHER', E'one\nand two', '2026-03-05 21:15:30', 'w', now())
+"""
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -71,6 +78,25 @@ async def test_escape_leaves_a_cell_as_it_was(scene: Scene, workspace: Page) -> 
     await expect(cell).to_be_focused()
     await expect(cell).to_have_text("Kept")
     assert await title(scene, "escaped") == "Kept"
+
+
+@pytest.mark.parametrize("name", ["Occurred At", "Description", "Incident Type"])
+async def test_a_cell_that_is_left_as_it_was_sends_nothing(scene: Scene, workspace: Page, name: str) -> None:
+    await scene.run(INCIDENT, id=f"left {name}")
+    await scene.until(lambda: scene.page("Incidents", f"left {name}") is not None)
+    await workspace.goto("/sandbox/workspace#Incidents")
+    row = workspace.get_by_role("row").filter(has_text=f"left {name}")
+    cell = row.get_by_role("button", name=f"{name} of")
+    edits: list[str] = []
+    workspace.on("request", lambda request: edits.append(request.url) if "/people/edit" in request.url else None)
+
+    await cell.click()
+    await workspace.keyboard.press("Enter")
+    await cell.click()
+    await row.get_by_role("button", name="Status of").click()
+
+    await expect(cell).to_be_visible()
+    assert edits == []
 
 
 async def test_what_is_hostile_is_text(scene: Scene, workspace: Page) -> None:

@@ -36,16 +36,17 @@
   }
 
   function edit(cell, column, row) {
-    const value = row.cells[column.name];
-    const { control, read } = editorOf(column, value, labelOf(column, row));
+    const { control, read } = editorOf(column, row.cells[column.name], labelOf(column, row));
+    // a control knows no seconds, or no line ends: what it gives is compared with what it gave before anybody typed
+    const untouched = read();
     let over = false;
     const end = async (keep, stay = true) => {
       if (over) return;
       over = true;
       editing = false;
-      const typed = keep ? read() : value;
+      const typed = keep ? read() : untouched;
       cell.replaceWith(cellOf(column, row));
-      if (typed !== value && !(typed === "" && value === null)) await save(column, row, typed);
+      if (typed !== untouched) await save(column, row, typed);
       // who went on to another cell is not brought back
       if (stay) focusOn(cell.dataset.key);
     };
