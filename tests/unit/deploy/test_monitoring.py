@@ -50,6 +50,13 @@ def test_the_dashboard_names_only_metrics_that_there_are() -> None:
     assert set(METRIC.findall("\n".join(queries))) - set(series()) == set()
 
 
+def test_the_runbook_names_panels_that_there_are() -> None:
+    named = set(re.findall(r"Grafana's\s\*(\w[^*]*)\*", RUNBOOK))
+
+    assert named
+    assert named - {panel["title"] for panel in dashboard.dashboard()["panels"]} == set()
+
+
 def test_the_dashboard_is_what_its_code_makes() -> None:
     written = (DEPLOY / "grafana" / "dashboard.json").read_text(encoding="utf-8")
 
