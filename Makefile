@@ -61,7 +61,7 @@ lock: $(READY)  ## Write constraints.txt anew from pyproject.toml, with the newe
 	@.local/lock/bin/python -m pip freeze --exclude-editable > .local/constraints.txt
 	@mv .local/constraints.txt constraints.txt && rm -rf .local/lock
 
-clean:  ## Stop the demo's server and remove all that these commands have made
+clean:  ## Stop the demo's server and remove all that these commands have made, but for apt's packages
 	@python=$(PY); $$python -c '' 2>/dev/null || python=python3; $$python -m deploy.local.postgres destroy
 	@rm -rf .venv .local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

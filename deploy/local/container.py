@@ -36,6 +36,11 @@ def engine_answers() -> bool:
         return False
 
 
+def remove_image() -> None:
+    """Remove the image that servers are made of; it stays while another clone's container needs it."""
+    run(["docker", "image", "rm", IMAGE])
+
+
 class ContainerPostgres(PrivateServer):
     """The server of one clone: a container and a volume, both named after the clone's path."""
 

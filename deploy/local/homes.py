@@ -43,8 +43,8 @@ def home_of_clone(root: Path) -> Path:
 
 def new_temporary_home() -> Path:
     """Make and return a home in the temporary folder; homes whose makers are gone are swept first."""
+    sweep()
     folder = _temporary_folder()
-    _sweep(folder)
     # the maker's process id is part of the name: that is how the next run knows what a killed one left behind
     home = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}{os.getpid()}-", dir=folder))
     if user := server_user():
@@ -92,10 +92,11 @@ def _ended(home: Path, timeout_s: float) -> bool:
     return True
 
 
-def _sweep(folder: Path) -> None:
+def sweep() -> None:
+    """Remove the temporary homes, servers and all, whose makers were killed."""
     user = server_user()
     ours = {os.geteuid(), user.pw_uid if user else os.geteuid()}
-    for home in folder.glob(f"{TEMPORARY_PREFIX}*"):
+    for home in _temporary_folder().glob(f"{TEMPORARY_PREFIX}*"):
         maker = home.name.removeprefix(TEMPORARY_PREFIX).split("-", 1)[0]
         try:
             left_behind = home.lstat().st_uid in ours and maker.isdigit() and not is_alive(int(maker))

@@ -19,7 +19,7 @@ from pathlib import Path
 from deploy.local import container, wheel
 from deploy.local.binaries import ALLOW_LIST, NoPostgresError, PostgresBinaries, find_or_install
 from deploy.local.commands import LocalError, output_of, run, server_user
-from deploy.local.homes import home_of_clone, homes_ever_of, new_temporary_home, remove_home, stop_server_in
+from deploy.local.homes import home_of_clone, homes_ever_of, new_temporary_home, remove_home, stop_server_in, sweep
 from deploy.local.ports import free_port, is_free
 from deploy.local.processes import postmaster_of
 from deploy.local.server import SETTINGS, SUPERUSER, UNSAFE_SETTINGS, PrivateServer
@@ -207,14 +207,16 @@ def for_tests() -> PrivateServer:
 
 
 def destroy_of_clone(root: Path = REPOSITORY) -> None:
-    """Stop the server of this clone, if there is one, and remove its data; installs nothing."""
+    """Remove the server of this clone, if there is one, and those that killed tests left; installs nothing."""
     for home in homes_ever_of(root):
         try:
             remove_home(home)
         except PermissionError:
             raise LocalError(f"{home} belongs to another user", hint="Type: sudo make clean") from None
+    sweep()
     if container.engine_answers():
         container.ContainerPostgres(root).destroy()
+        container.remove_image()
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -91,7 +91,7 @@ def lines(found: Mapping[str, float]) -> Iterable[Line]:
         ("alone", "an edit alone", 2.0),
         ("burst", f"{BURST} edits in one transaction, each", 1.1),
         ("backfill", "backfill, each row", found["backfill.limit"]),
-        ("fifty", "50 edits of one row at once, of a shared field", 1.0),
+        ("fifty", "50 edits of one row at once, of a shared field", 2.0),
         ("fifty.app", "50 edits of one row at once, of a field that is MapAble's", 1.0),
         ("unmapped", "a change of unmapped columns", 0.0),
     ):

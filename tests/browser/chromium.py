@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -15,8 +13,9 @@ from playwright.async_api import Browser, async_playwright
 
 from deploy.local import apt
 from deploy.local.commands import LocalError
+from deploy.local.postgres import REPOSITORY
 
-LOCK: Final = Path(tempfile.gettempdir()) / "mapable-cdc-chromium.lock"
+LOCK: Final = REPOSITORY / ".local" / "chromium.lock"
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 # nothing of it may reach out; no graphics card is at hand where tests run
 ARGUMENTS: Final = (
@@ -31,6 +30,7 @@ INSTALLING: Final = pytest.mark.timeout(600)
 def chromium() -> str:
     """Return the browser's path; skips the test, and says what could not run, without one."""
     # one at a time: half of a package that another worker is just installing starts nothing
+    LOCK.parent.mkdir(exist_ok=True)
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _found_or_installed()

@@ -6,6 +6,9 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +20,8 @@ from deploy.local import wheel
 from deploy.local.binaries import find_or_install
 from deploy.local.commands import LocalError
 from deploy.local.demo_env import configured, environment_for
-from deploy.local.homes import home_of_clone, homes_ever_of
-from deploy.local.postgres import LocalPostgres, temporary
+from deploy.local.homes import TEMPORARY_PREFIX, home_of_clone, homes_ever_of
+from deploy.local.postgres import LocalPostgres, destroy_of_clone, temporary
 from deploy.local.server import GivenServer, PostgresServer, PrivateServer
 from tests.plugins import wal2json_only
 
@@ -180,6 +183,22 @@ def test_data_of_another_major_is_not_touched(homeless: LocalPostgres) -> None:
 
     with pytest.raises(LocalError, match="made by Postgres 9"):
         homeless.start()
+
+
+def test_cleaning_removes_what_killed_tests_left_and_nothing_of_those_that_run(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    folder = Path(tempfile.gettempdir())
+    left, used = (folder / f"{TEMPORARY_PREFIX}{maker}-of-this-test" for maker in (gone.pid, os.getpid()))
+    for home in (left, used):
+        home.mkdir()
+
+    try:
+        destroy_of_clone(tmp_path)
+
+        assert (left.exists(), used.exists()) == (False, True)
+    finally:
+        used.rmdir()
 
 
 def test_a_folder_without_wal2json_is_named_with_the_line_to_type(tmp_path: Path) -> None:
