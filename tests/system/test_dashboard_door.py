@@ -155,6 +155,7 @@ async def test_every_answer_forbids_what_no_page_of_ours_needs(scene: Scene, pat
     policy = seen.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+    assert "data:" not in policy
     assert seen.headers["X-Content-Type-Options"] == "nosniff"
     assert seen.headers["X-Frame-Options"] == "DENY"
     assert seen.headers["Cache-Control"] == "no-store"
