@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from cdc.reconcile.plan import Create, Resolve, Restore, Trash
@@ -21,9 +21,10 @@ UNLINKED: Final = {
 
 
 def sentence(
-    now: Situation, known: Record, fields: Sequence[tuple[str, str]], *, enabled: bool, switched_on: bool
+    now: Situation, known: Record, fields: Sequence[tuple[str, str]], *, enabled: bool, switched_on: bool,
+    unavailable: str | None,
 ) -> str:
-    """Return what happens next. `fields` are (name, state) as told."""
+    """Return what happens next. `fields` are (name, state) as told; `unavailable`: why its database can't be used."""
     entity = now.entity
     if not enabled:
         return "Nothing: the sync is disabled (NOTION_SYNC_ENABLED=false)."
@@ -56,17 +57,32 @@ def sentence(
         member = entity.member
         assert member is not None
         return f"Nothing: the row's {member.column} is not {member.value}, so it is due no page."
-    waits = [name for name, state in fields if state == "waits"]
-    frozen = [name for name, state in fields if state == "frozen"]
-    parts = [_now(now, known.work, fields)]
-    if waits:
-        parts.append(f"{', '.join(waits)} follows when the record it points at has a page.")
-    if frozen:
-        parts.append(f"{', '.join(frozen)} waits for a person: `mapable-cdc conflicts`.")
-    return " ".join(parts)
+    if unavailable is not None:
+        return f"Nothing until its database can be used: {unavailable.rstrip('.')}."
+    what, left = _now(now, known.work, fields), tuple(_left(fields))
+    if what:
+        return " ".join((what, *left))
+    return " ".join((*left, "The rest is as agreed.")) if left else "Nothing: both sides are as agreed."
+
+
+def _left(fields: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Yield what is to be said of fields that do not go along."""
+    if waits := _in_state("waits", fields):
+        yield f"{waits} follows when the record it points at has a page."
+    if frozen := _in_state("frozen", fields):
+        yield f"{frozen} waits for a person: `mapable-cdc conflicts`."
+    if paused := _in_state("paused", fields):
+        yield f"{paused} is paused, and goes on by itself once that is mended."
+    if left_out := _in_state("left out", fields):
+        yield f"{left_out} can't be shown in Notion as it is: change the value."
+
+
+def _in_state(wanted: str, fields: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(name for name, state in fields if state == wanted)
 
 
 def _now(now: Situation, work: Waiting | None, fields: Sequence[tuple[str, str]]) -> str:
+    """Return what is done about the record; nothing where nothing is to be done."""
     if now.direction == "from_notion":
         return "Nothing is written to Notion: the direction is from_notion."
     differs = [name for name, state in fields if state in ("differs", "changed in MapAble", "refused")]
@@ -87,7 +103,7 @@ def _now(now: Situation, work: Waiting | None, fields: Sequence[tuple[str, str]]
         return f"{what or 'Both sides are compared'} {_when(work)}."
     if what:
         return f"{what} when the record is next marked: by a change, a look or a sweep, or `mapable-cdc backfill`."
-    return "Nothing: both sides are as agreed."
+    return ""
 
 
 def _when(work: Waiting) -> str:

@@ -83,6 +83,7 @@ async def explain(parts: Parts, entity: Entity, system_id: str, *, offline: bool
         next_step.sentence(
             now, known, [(each.field.name, each.state) for each in fields],
             enabled=parts.settings.notion_sync_enabled, switched_on=entity in parts.settings.entities,
+            unavailable=source.unavailable if source is not None else "setup has not made it yet",
         ),
     )
 

@@ -19,6 +19,10 @@ insert into "NDISPlan" (id, "participantId", "planNumber", "startDate", "endDate
     "updatedAt")
 values (%(id)s, %(owner)s, %(id)s, '2026-03-02 20:00', '2027-03-02 20:00', 1234.5, 0, now())
 """
+COMPLAINT: Final = """
+insert into "Complaint" (id, "complaintNumber", source, description, "receivedAt", "updatedAt")
+values ('kept out', 'C-1', 'FAMILY', 'Late', '2026-03-06 01:00', '2026-01-01')
+"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -107,6 +111,7 @@ async def test_a_frozen_field_names_its_conflict(scene: Scene) -> None:
     assert found["by_field"]["name"]["state"] == "frozen"
     assert found["by_field"]["name"]["why"].startswith(f"conflict {conflict['id']} ")
     assert "Name waits for a person: `mapable-cdc conflicts`" in found["next"]
+    assert found["next"].endswith("The rest is as agreed.")
 
 
 @pytest.mark.parametrize(("entity", "system_id", "settings", "next_step"), [
@@ -150,6 +155,23 @@ async def test_a_page_that_a_person_took_away_is_told_apart(scene: Scene) -> Non
     assert {each["pageState"] for each in found.values()} == {"unlinked"}
     assert found["in the trash"]["next"].startswith("Nothing is sent: a person put its page into Notion's trash.")
     assert found["unshared"]["next"].startswith("Nothing is sent: its page is purged, or no longer shared")
+
+
+async def test_a_record_whose_database_can_t_be_used_says_so(scene: Scene) -> None:
+    scene.sandbox.people.unshare("Complaints")
+    await scene.run(COMPLAINT)
+    await scene.until_true("select unavailable is not null from notion_sync.data_source where entity = 'complaint'")
+
+    found = await told(scene, "complaint", "kept out")
+    scene.sandbox.people.share("Complaints")
+    await scene.run("insert into notion_sync.setting values ('schema_due', 'true') on conflict do nothing")
+    await scene.until(lambda: scene.page("Complaints", "kept out") is not None)
+    await scene.settled()
+    after = await told(scene, "complaint", "kept out")
+
+    assert found["next"].startswith("Nothing until its database can be used: ")
+    assert found["pageId"] is None
+    assert after["next"] == "Nothing: both sides are as agreed."
 
 
 async def test_a_delete_that_is_held_says_how_to_decide(scene: Scene) -> None:
