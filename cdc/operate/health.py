@@ -93,7 +93,7 @@ def _meaning(overview: Mapping[str, Any], found: Sequence[Concern]) -> str:
     if _stands_by(overview):
         return (
             "Another process is active and does the work; when that one ends, this one goes on within seconds. What is "
-            "shown here both have in common."
+            "shown here is the same on both."
         )
     return "" if found else "Changes in MapAble appear on their pages, and edits of pages in MapAble."
 

@@ -215,6 +215,51 @@ async def test_what_differs_between_two_texts_is_marked(scene: Scene, operator: 
     assert "Fall on the &lt;<mark>back</mark>&gt; ramp" in seen.html
 
 
+async def test_what_a_record_needs_of_a_person_is_a_link_away(scene: Scene, operator: Visitor) -> None:
+    conflict_id = await opened(scene, "to decide")
+    await scene.run(PARKED, id="to mend", message="why")
+    await scene.run(HELD, id="to approve")
+
+    decide, mend, approve, nobody = [
+        await operator.get(f"/record?{urlencode({'entity': 'risk', 'id': each})}")
+        for each in ("to decide", "to mend", "to approve", "nobody at all")
+    ]
+
+    assert f'<a href="/conflicts?after={conflict_id - 1}">Decide about Title</a>' in decide.html
+    assert '<a href="/parked">Look at parked work</a>' in mend.html
+    assert '<a href="/deletes">Say whether its delete was meant</a>' in approve.html
+    assert "Check the kind and the id" in nobody.text
+    assert "Compare both sides now" not in nobody.text
+    assert "<table" not in nobody.html
+
+
+async def test_a_page_that_was_taken_away_can_be_brought_back(scene: Scene, operator: Visitor) -> None:
+    await risk(scene, "taken", "Title")
+    page = scene.page_id("Risks", "taken")
+    scene.sandbox.people.trash(page)
+    await scene.look("risk", "taken")
+
+    seen = await operator.get("/record?entity=risk&id=taken")
+    await operator.sent("/record/sync", entity="risk", id="taken")
+
+    assert "Bring its page back" in seen.text
+    await scene.until(lambda: scene.page("Risks", "taken") is not None)
+
+
+async def test_a_record_says_what_keeps_them_all(scene: Scene, operator: Visitor) -> None:
+    await risk(scene, "kept", "Title")
+    scene.sandbox.switches.update({"outage": True})
+    await scene.run("""update "Risk" set title = 'Later' where id = 'kept'""")
+
+    async def told() -> bool:
+        seen = await operator.get("/record?entity=risk&id=kept")
+        return "The sync needs help: Notion is not answering as it should" in seen.text
+
+    await scene.until_async(told)
+    scene.sandbox.switches.update({"outage": False})
+    await scene.settled()
+
+
 async def test_while_the_sync_is_disabled_the_dashboard_says_so(
     postgres_server: PostgresServer, mapable_template: str
 ) -> None:

@@ -45,7 +45,7 @@ class AuditPage:
         asked = Asked(given(request, "person"), given(request, "entity"), given(request, "id"))
         before = queries.number(request, "before")
         if asked.id is not None and asked.entity is None:
-            raise Refusal(HTTPStatus.BAD_REQUEST, "an id is one of an entity: choose which")
+            raise Refusal(HTTPStatus.BAD_REQUEST, "an id alone names no record: choose its kind, too")
         async with self._pool.connection() as conn:
             lines = await audit.listed(
                 conn, person=asked.person, entity=asked.entity, system_id=asked.id, before=before, limit=MOST

@@ -13,7 +13,7 @@ from cdc.app import Parts
 from cdc.operate.orders import Orders
 from cdc.web.answers import REASON
 from cdc.web.application import Handler, Routes
-from cdc.web.auth import Guard
+from cdc.web.auth import Guard, now_s
 from cdc.web.dashboard.audit import AuditPage
 from cdc.web.dashboard.conflicts import ConflictPages
 from cdc.web.dashboard.door import Door
@@ -22,6 +22,7 @@ from cdc.web.dashboard.overview import OverviewPage
 from cdc.web.dashboard.pages import STATIC, Pages
 from cdc.web.dashboard.record import RecordPage
 from cdc.web.dashboard.setaside import SetAsidePages
+from cdc.web.dashboard.shared import Shared
 from cdc.web.status import Overview
 
 MACHINES: Final = ("/api/", "/healthz", "/readyz", "/metrics")
@@ -38,11 +39,12 @@ class Dashboard:
         self._pages = Pages(settings.zone)
         self._door = Door(settings.admin_token, self._pages)
         front = Front(self._door, self._pages, parts.pool)
+        shared = Shared(overview, now_s)
         self._rooms = (
-            OverviewPage(parts, overview, front),
+            OverviewPage(parts, shared, front),
             ConflictPages(parts.pool, orders, front, settings.zone, on_marked=on_marked),
             SetAsidePages(parts.pool, front, on_marked=on_marked),
-            RecordPage(parts, orders, front, guard, on_marked=on_marked),
+            RecordPage(parts, orders, shared, front, guard, on_marked=on_marked),
             AuditPage(parts.pool, front),
         )
 

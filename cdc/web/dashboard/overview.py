@@ -11,11 +11,9 @@ from aiohttp import web
 from cdc.app import Parts
 from cdc.operate.health import health, notes, waiting
 from cdc.web.application import Routes
-from cdc.web.auth import now_s
 from cdc.web.dashboard.front import Front
 from cdc.web.dashboard.sessions import Session
 from cdc.web.dashboard.shared import Shared
-from cdc.web.status import Overview
 from sinks.mapping.entities import ENTITIES
 from state import audit
 
@@ -47,9 +45,9 @@ class EntityLine:
 class OverviewPage:
     """The page."""
 
-    def __init__(self, parts: Parts, overview: Overview, front: Front) -> None:
+    def __init__(self, parts: Parts, overview: Shared[Mapping[str, Any]], front: Front) -> None:
         self._parts = parts
-        self._overview = Shared(overview, now_s)
+        self._overview = overview
         self._front = front
 
     def routes(self) -> Routes:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from cdc.app import Parts
+from cdc.operate.health import Level, health
 from cdc.operate.orders import Declined, Orders
 from cdc.operate.record import FieldTold, Told, explain
 from cdc.operate.showing import Value, value_of
@@ -20,11 +21,14 @@ from cdc.web.auth import Guard
 from cdc.web.dashboard.audit import given
 from cdc.web.dashboard.forms import Form
 from cdc.web.dashboard.front import Front, go_on
+from cdc.web.dashboard.overview import SHARED_S
 from cdc.web.dashboard.sessions import Session
+from cdc.web.dashboard.shared import Shared
 from cdc.web.sync import STATUS
 from sinks.mapping.entities import ENTITIES, by_name
 from sinks.mapping.model import Entity
 from state.changes import ABSENT
+from state.links import PageState
 
 PATIENCE_S: Final = 3.0
 """A Notion that is slow, or a budget that is used up, must not keep the page from being shown."""
@@ -44,10 +48,12 @@ class RecordPage:
     """The page and its form. `on_marked` is called when there is something due."""
 
     def __init__(
-        self, parts: Parts, orders: Orders, front: Front, guard: Guard, *, on_marked: Callable[[], None]
+        self, parts: Parts, orders: Orders, overview: Shared[Mapping[str, Any]], front: Front, guard: Guard, *,
+        on_marked: Callable[[], None],
     ) -> None:
         self._parts = parts
         self._orders = orders
+        self._overview = overview
         self._guard = guard
         self._front = front
         self._on_marked = on_marked
@@ -60,12 +66,16 @@ class RecordPage:
         self, request: web.Request, session: Session, *, status: HTTPStatus = HTTPStatus.OK, failure: str | None = None
     ) -> web.Response:
         name, system_id = given(request, "entity"), given(request, "id")
-        told, late = None, False
+        told, late, trouble = None, False, None
         if name is not None and system_id is not None:
             told, late = await self._told(_entity(name), system_id)
+            # what keeps every record keeps this one, too
+            whole = health(await self._overview.younger_than(SHARED_S))
+            trouble = whole if whole.level is Level.TROUBLE and self._parts.settings.notion_sync_enabled else None
         return await self._front.answer(
             request, session, "record.html", status=status, failure=failure, entities=ENTITIES, entity=name,
-            id=system_id, told=told, late=late, rows=self._rows(told) if told is not None else (),
+            id=system_id, told=told, late=late, trouble=trouble,
+            **(self._facts(told) if told is not None else {}),
         )
 
     async def _told(self, entity: Entity, system_id: str) -> tuple[Told, bool]:
@@ -75,6 +85,18 @@ class RecordPage:
                 return await explain(self._parts, entity, system_id, offline=False), False
         except TimeoutError:
             return await explain(self._parts, entity, system_id, offline=True), True
+
+    def _facts(self, told: Told) -> Mapping[str, Any]:
+        """Return what the page says of the record beside what is told."""
+        ours, link, settings = told.now.ours, told.now.link, self._parts.settings
+        due = link is not None or (ours is not None and ours.member)
+        return {
+            "rows": self._rows(told),
+            "names": {field.key: field.name for field in told.now.entity.fields},
+            "nowhere": ours is None and link is None,
+            "taken_away": link is not None and link.state == PageState.UNLINKED and ours is not None,
+            "syncable": due and settings.notion_sync_enabled and told.now.entity in settings.entities,
+        }
 
     def _rows(self, told: Told) -> list[FieldRow]:
         zone = self._parts.settings.zone
