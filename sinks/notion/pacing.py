@@ -16,8 +16,8 @@ from typing import Final, Protocol
 
 from state.changes import Priority
 
-BULK_RESERVE: Final = 0.02
-"""Share of the window that bulk work leaves to live changes."""
+BULK_RESERVE: Final = 2
+"""So many requests of the window bulk work leaves to live changes: a look and a write."""
 
 FAILURES_TO_OPEN: Final = 3
 PROBE_S: Final = 7.5
@@ -51,7 +51,8 @@ class Budget:
         if self.limit == 0:
             return 0.0
         self._let_go(now_s)
-        allowed = self.limit - (int(self.limit * BULK_RESERVE) if bulk else 0)
+        # of a window that small, bulk work gets half
+        allowed = self.limit - (min(BULK_RESERVE, self.limit // 2) if bulk else 0)
         over = self.in_flight + len(self.finished_s) - allowed
         if over < 0:
             return 0.0
