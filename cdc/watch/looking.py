@@ -74,8 +74,9 @@ class Looks:
         self._last: dict[str, tuple[float, Mapping[PageId, Page]]] = {}     # when it began, and what it found
 
     def lately(self, entity: Entity) -> bool:
-        """Whether somebody looks at this moment, or has just looked, so that `shared` costs nothing."""
-        return self._looking[entity.name].locked() or entity.name in self._last
+        """Whether somebody has just looked, so that `shared` costs nothing and keeps nobody waiting."""
+        last = self._last.get(entity.name)
+        return last is not None and last[0] >= self._stopwatch() - SHARED_S
 
     async def shared(self, entity: Entity, priority: Priority) -> Mapping[PageId, Page]:
         """Return what `edited` finds, or has found for somebody else since `SHARED_S` ago."""

@@ -191,6 +191,8 @@ async def test_a_look_that_failed_is_shared_with_nobody(stage: Stage) -> None:
     assert not stage.looks.lately(RISK)
     assert page in await stage.looks.shared(RISK, Priority.LIVE)
     assert stage.looks.lately(RISK)
+    stage.clock.turn(SHARED_S + 0.1)
+    assert not stage.looks.lately(RISK)
 
 
 async def test_a_page_that_is_edited_while_the_leaves_are_turned_hides_no_other(stage: Stage) -> None:
