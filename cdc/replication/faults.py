@@ -58,7 +58,7 @@ class SlotLost(SlotGone):
 class MalformedFrame(FatalError):
     """A message of the log that we can't read. Holds its length, and never its content."""
 
-    def __init__(self, length: int, writer: str = f"{PLUGIN} with format-version 2") -> None:
+    def __init__(self, length: int, writer: str) -> None:
         super().__init__(
             f"a message of {length} bytes is not what {writer} writes",
             f"Let the server, and {PLUGIN} where it is used (2.5 or 2.6), be of a version that this release knows, "

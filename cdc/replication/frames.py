@@ -15,6 +15,8 @@ import msgspec
 from cdc.replication.faults import MalformedFrame
 from state.changes import Lsn
 
+WRITES: Final = "the streaming replication protocol"
+
 _EPOCH_US: Final = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _DATA: Final = struct.Struct("!xQQq")
 _KEEPALIVE: Final = struct.Struct("!xQqB")
@@ -55,7 +57,7 @@ def parse(message: bytes | memoryview) -> Frame:
             return Keepalive(wal_end, sent_at_us, reply == 1)
     except struct.error:
         pass
-    raise MalformedFrame(len(message))
+    raise MalformedFrame(len(message), WRITES)
 
 
 def status_update(write: Lsn, flush: Lsn, apply: Lsn, now_us: int, *, reply_requested: bool = False) -> bytes:

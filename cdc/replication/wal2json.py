@@ -28,6 +28,8 @@ from cdc.replication.port import (
     Truncate,
 )
 
+WRITES: Final = "wal2json with format-version 2"
+
 
 class _Column(msgspec.Struct, gc=False):
     name: str
@@ -102,7 +104,7 @@ class Decoder:
             # Raised below, out of this block: here the error would keep msgspec's as its context, whose text
             # quotes the payload, or Python's UnicodeDecodeError, which carries all of it.
             pass
-        raise MalformedFrame(len(payload))
+        raise MalformedFrame(len(payload), WRITES)
 
     def _decode(self, payload: bytes) -> Event | None:
         frame = _frames.decode(payload)

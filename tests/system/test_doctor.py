@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cdc.replication.faults import PGOUTPUT
 from tests import canaries
 from tests.integration.doctor.ward import INDEXES, Ward, admitted
 from tests.plugins import PLUGIN
@@ -106,6 +107,9 @@ async def test_no_row_value_and_no_secret_is_printed_whatever_is_wrong(ward: War
     ward.sandbox.people.create("Risks", {"Title": VALUES[3], "Category": VALUES[2]})
     texts = [await _all_that_is_said(ward)]
 
+    if PLUGIN == PGOUTPUT:
+        # the type of a published column can't be changed: a migration takes the table out first
+        await ward.run(f'alter publication {ward.slot} drop table "Risk"')
     await ward.run(*DAMAGE)
     ward.sandbox.people.remove_option("Risks", "Risk Level", "LOW")
     ward.sandbox.people.remove_property("Complaints", "Description")
@@ -145,7 +149,7 @@ def test_no_part_of_a_url_and_no_token_is_printed(user: str, password: str, name
 
 async def test_uninstall_drops_the_slot_and_says_what_remains(ward: Ward) -> None:
     await ward.sets_up()
-    await ward.run(f"select pg_create_logical_replication_slot('{ward.slot}', '{PLUGIN}')")
+    await ward.has_slot()
 
     ended = await ward.types("uninstall")
 

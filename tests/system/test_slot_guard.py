@@ -224,7 +224,7 @@ async def test_a_kill_right_after_the_slot_was_made_is_made_up_for(plant: Plant)
 async def test_a_slot_of_another_database_is_left_alone(plant: Plant) -> None:
     elsewhere = psycopg.conninfo.make_conninfo(plant.dsn, dbname="postgres")
     async with await psycopg.AsyncConnection.connect(elsewhere, autocommit=True) as other:
-        await other.execute("select pg_create_logical_replication_slot(%s, 'wal2json')", (plant.slot,))
+        await other.execute("select pg_create_logical_replication_slot(%s, %s)", (plant.slot, PLUGIN))
         try:
             ended = await plant.types("run")
 
