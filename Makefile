@@ -2,10 +2,11 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # the shell takes these from its environment: pasted into a command, a value's quotes would end it
-export SQL DATABASE ID PROPERTY VALUE PARENT_PAGE ENTITY SEEDS PYTHON
-# what tests run with, where it is said: PLUGIN=pgoutput, POSTGRES=18 (the wheel's, which has pgoutput only)
-export TEST_PLUGIN := $(PLUGIN)
-export TEST_POSTGRES := $(POSTGRES)
+export SQL DATABASE ID PROPERTY VALUE PARENT_PAGE ENTITY SEEDS RUNS PYTHON
+# what tests run with, where it is said: PLUGIN=pgoutput, POSTGRES=18 (the wheel's, which has pgoutput only). Variables
+# of these names in somebody's environment are about something else
+export TEST_PLUGIN := $(if $(filter command,$(origin PLUGIN)),$(PLUGIN))
+export TEST_POSTGRES := $(if $(filter command,$(origin POSTGRES)),$(POSTGRES))
 .PHONY: help run test test-all chaos bench check setup backfill status psql edit postgres-minors lock clean
 # relative throughout: the clone's path may have spaces
 PY := .venv/bin/python
@@ -30,7 +31,7 @@ chaos: $(READY)  ## Operations, faults and kills at random, judged by a model (S
 	@$(PY) -m tests.chaos "$${SEEDS:-steps,1-5}" --logs .local/chaos
 
 bench: $(READY)  ## Measure it beside peers and limits, and print one table (ROWS="capture latency", RUNS=5, QUICK=1)
-	@$(PY) -m tests.bench $(ROWS) $(if $(RUNS),--runs '$(RUNS)') $(if $(filter-out 0 no false,$(QUICK)),--quick)
+	@$(PY) -m tests.bench $(ROWS) $(if $(RUNS),--runs "$$RUNS") $(if $(filter-out 0 no false,$(QUICK)),--quick)
 
 check: $(READY)  ## Lint, types and the direction of imports
 	@$(PY) -m ruff check .
