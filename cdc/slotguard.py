@@ -17,6 +17,7 @@ import structlog
 from cdc import publishing
 from cdc.app import Parts
 from cdc.operate import marker
+from cdc.operate.ownership import WHY_THEIRS, Whose, whose
 from cdc.replication import making, publication
 from cdc.replication import slot as slots
 from cdc.replication.faults import PGOUTPUT, PLUGINS, PluginUnusable
@@ -122,21 +123,20 @@ class SlotGuard:
         """Return the plugin of a slot that is ours and as it is set; raises FatalError for any other."""
         setting = self._parts.settings.replication_plugin
         plugin = found.plugin or ""
-        if plugin in PLUGINS and found.database == conn.info.dbname:
-            known = bool(await work.position(conn, self._slot)) or await marker.due(conn)
-            # subscriptions and other programs read with pgoutput, too: one of theirs must not be taken for ours
-            if setting in (plugin, "auto") and (known or plugin != PGOUTPUT):
+        match await whose(conn, found, setting):
+            case Whose.OURS:
                 return plugin
-            if known and setting not in (plugin, "auto"):
+            case Whose.OTHERWISE:
                 raise FatalError(
                     f"the slot {found.name} decodes with {plugin}, but REPLICATION_PLUGIN is {setting}",
                     f"Run `mapable-cdc uninstall`, which drops the slot: the next `run` makes one for {setting} and "
                     f"compares everything. Or set REPLICATION_PLUGIN={plugin} again.",
                 )
-        raise FatalError(
-            f"the slot {found.name} belongs to somebody else (plugin {plugin}, another database or both)",
-            "Set REPLICATION_SLOT to a name of its own, or drop that slot if nobody needs it.",
-        )
+            case Whose.THEIRS:
+                raise FatalError(
+                    f"the slot {found.name} belongs to somebody else (plugin {plugin}; {WHY_THEIRS})",
+                    "Set REPLICATION_SLOT to a name of its own, or drop that slot if nobody needs it.",
+                )
 
     async def _made(self, tell: Tell) -> tuple[str, str | None, Lsn]:
         """Make the slot; return its plugin, the version of the publication that it reads, and where it begins."""

@@ -23,6 +23,7 @@ from cdc.operate.doctor_sidecar import Sidecar, sidecar_found, webhook_judged
 from cdc.operate.doctor_slot import LOOK_S, in_the_way, plugin_found, plugin_tried, slot_judged
 from cdc.operate.doctor_tables import tables_found
 from cdc.operate.findings import Finding, Severity, error, ok, worst_first
+from cdc.operate.ownership import Whose, whose
 from cdc.refusals import refused
 from cdc.replication import slot as slots
 from cdc.replication.faults import PGOUTPUT, PLUGIN, PLUGINS
@@ -119,7 +120,8 @@ async def _look(
         found.findings.append(ok("plugin.auto", f"REPLICATION_PLUGIN is auto, which is {plugin} here{seen}"))
     server = await server_of(conn, plugin)
     found.findings += judged(server, slot, connected_pid=conn.info.backend_pid, plugin=plugin)
-    found.findings += slot_judged(server, slot, settings.replication_slot, plugin)
+    owner = await whose(conn, slot, plugin) if slot is not None else Whose.OURS
+    found.findings += slot_judged(slot, owner, settings.replication_slot, plugin)
     found.findings.append(told or await tells(conn, server, plugin))
     if plugin == PGOUTPUT:
         found.findings += await publication_found(conn, publishing.wanted(settings))

@@ -13,7 +13,8 @@ from psycopg import sql
 
 from cdc.operate.doctor_server import Server
 from cdc.operate.findings import Finding, error, ok, warning
-from cdc.replication.faults import PGOUTPUT, PLUGIN, PLUGINS
+from cdc.operate.ownership import WHY_THEIRS, Whose
+from cdc.replication.faults import PGOUTPUT, PLUGIN
 from cdc.replication.slot import SlotState
 from state.database import Connection
 
@@ -43,23 +44,21 @@ class Writer:
     since: datetime | None
 
 
-def slot_judged(
-    server: Server, slot: SlotState | None, slot_name: str, plugin: str = PLUGIN
-) -> Iterator[Finding]:
+def slot_judged(slot: SlotState | None, owner: Whose, slot_name: str, plugin: str = PLUGIN) -> Iterator[Finding]:
     if slot is None:
         yield ok("slot.state", f"there is no slot {slot_name} yet: the first `mapable-cdc run` makes it")
         return
-    if slot.plugin in PLUGINS and slot.plugin != plugin and slot.database == server.database:
+    if owner is Whose.OTHERWISE:
         yield error(
             "slot.plugin", f"the slot {slot_name} decodes with {slot.plugin}, but REPLICATION_PLUGIN is {plugin}",
             "A slot keeps the plugin that it was made with.",
-            "`mapable-cdc uninstall` drops the slot, if it is this sync's: the next `run` makes one and compares "
-            f"everything. Or set REPLICATION_PLUGIN={slot.plugin}; or REPLICATION_SLOT to a name of its own.",
+            "`mapable-cdc uninstall` drops the slot: the next `run` makes one and compares everything. Or set "
+            f"REPLICATION_PLUGIN={slot.plugin}; or REPLICATION_SLOT to a name of its own.",
         )
         return
-    if slot.plugin != plugin or slot.database != server.database:
+    if owner is Whose.THEIRS:
         yield error(
-            "slot.foreign", f"the slot {slot_name} belongs to somebody else (another plugin, database or both)",
+            "slot.foreign", f"the slot {slot_name} belongs to somebody else (plugin {slot.plugin}; {WHY_THEIRS})",
             "The sync never takes another program's slot.",
             "Set REPLICATION_SLOT to a name of its own, or drop that slot if nobody needs it.",
         )

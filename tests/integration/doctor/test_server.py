@@ -115,9 +115,9 @@ async def test_a_slot_that_keeps_too_much_is_told_and_then_that_it_is_lost(
     await alone.run(
         "alter system set max_wal_size = '32MB'", "alter system set min_wal_size = '32MB'",
         "alter system set max_slot_wal_keep_size = '64MB'", "select pg_reload_conf()",
-        f"select pg_create_logical_replication_slot('{alone.slot}', '{PLUGIN}')",
-        *["select pg_logical_emit_message(false, 'x', 'x'), pg_switch_wal()"] * 4,
     )
+    await alone.has_slot()
+    await alone.run(*["select pg_logical_emit_message(false, 'x', 'x'), pg_switch_wal()"] * 4)
     assert "not read, and it keeps" in (await alone.found())["slot.retained"].what
 
     await alone.run(*["select pg_logical_emit_message(false, 'x', 'x'), pg_switch_wal()"] * 6, "checkpoint")
@@ -166,10 +166,24 @@ async def test_once_the_slot_is_there_open_transactions_are_nobodys_concern(newc
         assert "slot.blocked" not in await newcomer.found()
 
 
-async def test_a_slot_of_somebody_else_is_told(newcomer: Ward) -> None:
-    await newcomer.run(f"select pg_create_logical_replication_slot('{newcomer.slot}', 'test_decoding')")
+@pytest.mark.parametrize(("plugin", "setting"), [
+    ("test_decoding", PLUGIN), ("pgoutput", "pgoutput"), ("pgoutput", "auto"), ("pgoutput", "wal2json"),
+])  # fmt: skip
+async def test_a_slot_of_somebody_else_is_told(newcomer: Ward, plugin: str, setting: str) -> None:
+    await newcomer.run(f"select pg_create_logical_replication_slot('{newcomer.slot}', '{plugin}')")
 
-    assert "belongs to somebody else" in (await newcomer.found())["slot.foreign"].what
+    found = await newcomer.with_settings(REPLICATION_PLUGIN=setting).found()
+
+    assert f"belongs to somebody else (plugin {plugin}" in found["slot.foreign"].what
+    assert "slot.plugin" not in found
+
+
+async def test_a_slot_of_pgoutput_that_the_sidecar_knows_is_nobody_elses(newcomer: Ward) -> None:
+    await newcomer.has_slot("pgoutput")
+
+    found = await newcomer.with_settings(REPLICATION_PLUGIN="pgoutput").found()
+
+    assert not {code for code in found if code.startswith("slot.")}
 
 
 @pytest.mark.parametrize("try_slot", [False, True])
@@ -200,7 +214,7 @@ async def test_auto_is_told_with_what_it_is_here(newcomer: Ward, try_slot: bool)
 
 
 async def test_a_slot_of_the_other_plugin_is_told_with_the_way_over(newcomer: Ward) -> None:
-    await newcomer.run(f"select pg_create_logical_replication_slot('{newcomer.slot}', 'pgoutput')")
+    await newcomer.has_slot("pgoutput")
 
     found = await newcomer.with_settings(REPLICATION_PLUGIN="wal2json").found()
 

@@ -14,6 +14,7 @@ from cdc.config import Settings, load
 from cdc.operate.doctor import examine
 from cdc.operate.findings import Finding, statements, troubles
 from deploy.sandbox.server import Sandbox
+from state.migrations import migrate
 from tests.plugins import PLUGIN
 from tests.system.invoked import Said, invoke
 from tests.system.service import environment
@@ -71,10 +72,11 @@ class Ward:
     async def types(self, *arguments: str) -> Said:
         return await invoke(self.env, *arguments)
 
-    async def has_slot(self) -> None:
-        """Make the slot, as a `run` would have: with pgoutput it is only ours if the sidecar knows it."""
+    async def has_slot(self, plugin: str = PLUGIN) -> None:
+        """Make the slot and note it as read, as a `run` would have: with pgoutput it is ours only by that."""
+        await migrate(self.db, "notion_sync")
         await self.run(
-            f"select pg_create_logical_replication_slot('{self.slot}', '{PLUGIN}')",
+            f"select pg_create_logical_replication_slot('{self.slot}', '{plugin}')",
             "insert into notion_sync.stream_position (slot, position) select slot_name, confirmed_flush_lsn"
             " from pg_replication_slots where database = current_database()",
         )
