@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, LiteralString
 
 import psycopg
@@ -32,6 +32,7 @@ from state.database import Connection, conninfo, readable
 STATEMENT_S: Final = 10.0
 NOTION_S: Final = 90.0
 """Twenty requests that are each tried a few times end within this, or Notion is as good as down."""
+OR_ELSE: Final = f"Only a superuser, or making a slot, tells. Where it is not, `run` takes {PGOUTPUT} instead."
 NOW: Final[LiteralString] = "select extract(epoch from clock_timestamp())::float8"
 
 
@@ -135,11 +136,13 @@ async def _look(
 async def _first_usable(
     conn: Connection, tells: Callable[[Connection, Server, str], Awaitable[Finding]]
 ) -> tuple[str, Finding | None]:
-    """Return the plugin that a first start takes, and what was told of it; pgoutput where nobody can tell."""
+    """Return the plugin that a first start takes, and what was told of it; where nobody can tell it tries wal2json."""
     server = await server_of(conn, PLUGIN)
     told = await tells(conn, server, PLUGIN)
     allowed = server.allowed is None or PLUGIN in server.listed
-    return (PLUGIN, told) if allowed and told.severity is Severity.OK else (PGOUTPUT, None)
+    if not allowed or told.severity is Severity.ERROR:
+        return PGOUTPUT, None
+    return PLUGIN, replace(told, why=OR_ELSE) if told.severity is Severity.WARNING else told
 
 
 async def _tables(conn: Connection, settings: Settings, role: str) -> Sequence[Finding]:

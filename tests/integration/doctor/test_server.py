@@ -205,12 +205,41 @@ async def test_trying_a_slot_leaves_none(newcomer: Ward) -> None:
 @pytest.mark.parametrize("try_slot", [False, True])
 async def test_auto_is_told_with_what_it_is_here(newcomer: Ward, try_slot: bool) -> None:
     auto = newcomer.with_settings(REPLICATION_PLUGIN="auto")
+    plugin = await best_of(newcomer)
 
     found = {each.code: each for each in await auto.looked(try_slot=try_slot)}
 
-    assert f"auto, which is {PLUGIN} here" in found["plugin.auto"].what
-    assert ("publication" in found) == (PLUGIN == "pgoutput")
+    assert f"auto, which is {plugin} here" in found["plugin.auto"].what
+    assert ("publication" in found) == (plugin == "pgoutput")
     assert found["plugin.installed"].severity is Severity.OK
+
+
+async def test_auto_tries_wal2json_first_where_the_role_can_t_tell_whether_it_is_there(newcomer: Ward) -> None:
+    role = f"auto_{newcomer.slot}"
+    plugin = await best_of(newcomer)
+    await newcomer.run(f"create role {role} login replication password 'pw'")
+    try:
+        auto = newcomer.with_settings(REPLICATION_PLUGIN="auto", DATABASE_URL=newcomer.dsn_of(role))
+
+        seen = {each.code: each for each in await auto.looked()}
+        tried = {each.code: each for each in await auto.looked(try_slot=True)}
+    finally:
+        await newcomer.run(f"drop role {role}")
+
+    assert "auto, which is wal2json here as far as can be seen" in seen["plugin.auto"].what
+    assert seen["plugin.installed"].severity is Severity.WARNING
+    assert "`run` takes pgoutput instead" in seen["plugin.installed"].why
+    assert f"auto, which is {plugin} here" in tried["plugin.auto"].what
+    assert tried["plugin.installed"].severity is Severity.OK
+
+
+async def best_of(ward: Ward) -> str:
+    """Return the plugin that auto is on this server."""
+    try:
+        await ward.run("load 'wal2json'")
+    except psycopg.errors.UndefinedFile:
+        return "pgoutput"
+    return "wal2json"
 
 
 async def test_a_slot_of_the_other_plugin_is_told_with_the_way_over(newcomer: Ward) -> None:

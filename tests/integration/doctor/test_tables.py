@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
-
 import pytest
 
 from cdc.operate.findings import statements
+from cdc.replication.faults import PGOUTPUT
 from tests.integration.doctor.ward import Ward
+from tests.plugins import PLUGIN
 
 
 async def test_where_all_is_well_nothing_is_found(ward: Ward) -> None:
@@ -113,18 +113,14 @@ async def test_a_table_whose_log_names_no_row_is_told_and_mended(newcomer: Ward,
 async def test_a_full_identity_names_the_row(ward: Ward) -> None:
     await ward.run('alter table "Risk" replica identity full')
 
-    assert await ward.found() == {}
+    # to a publication it does not: one of mapped columns can't hold the whole row
+    assert set(await ward.found()) == ({"publication.blocks"} if PLUGIN == PGOUTPUT else set())
 
 
 async def test_a_schema_that_is_not_there_is_told(newcomer: Ward) -> None:
     found = await newcomer.with_settings(DATABASE_URL=f"{newcomer.dsn}?schema=elsewhere").found()
 
     assert found["tables.schema"].what == "there is no schema elsewhere in the database"
-
-
-def _dsn_of(ward: Ward, role: str) -> str:
-    parts = urlsplit(ward.dsn)
-    return urlunsplit(parts._replace(netloc=f"{role}:pw@{parts.hostname}:{parts.port}"))
 
 
 @pytest.fixture
@@ -136,7 +132,7 @@ async def bare(newcomer: Ward) -> Ward:
         "create index on \"NDISPlan\" (\"planManagerId\")",
     )
     return newcomer.with_settings(
-        DATABASE_URL=_dsn_of(newcomer, role), NOTION_CREATE_ROWS="incident,risk",
+        DATABASE_URL=newcomer.dsn_of(role), NOTION_CREATE_ROWS="incident,risk",
         NOTION_SHARED_FIELDS="payment.amount",
     )
 
@@ -159,7 +155,9 @@ async def test_a_role_without_rights_is_told_what_it_needs_and_the_sql_is_enough
     assert {"table.select", "table.update", "table.insert"} <= set(second)
 
     await bare.mended()
-    assert set(await bare.found()) == {"notion.setup", "plugin.installed"}
+    # that pgoutput is there is known
+    untold = set() if PLUGIN == PGOUTPUT else {"plugin.installed"}
+    assert set(await bare.found()) == {"notion.setup"} | untold
     assert set(await bare.found(try_slot=True)) == {"notion.setup"}
 
 

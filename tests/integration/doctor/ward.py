@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
@@ -43,6 +44,11 @@ class Ward:
     @property
     def slot(self) -> str:
         return self.env["REPLICATION_SLOT"]
+
+    def dsn_of(self, role: str) -> str:
+        """Return the URL for another role, whose password is pw."""
+        parts = urlsplit(self.dsn)
+        return urlunsplit(parts._replace(netloc=f"{role}:pw@{parts.hostname}:{parts.port}"))
 
     def with_settings(self, **settings: str) -> Ward:
         return replace(self, env={**self.env, **settings})
