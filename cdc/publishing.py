@@ -18,6 +18,10 @@ from state.errors import FatalError
 VERSION: Final = "publication_version"
 """The setting that tells which version of the publication the slot has read from its beginning."""
 DROP: Final[LiteralString] = "drop publication {}"
+REMAINS: Final = (
+    "What remains: the publication {0}, which is not this role's or lists more than is mapped; its owner drops it "
+    'with: drop publication "{0}"'
+)
 
 
 def wanted(settings: Settings) -> Wanted:

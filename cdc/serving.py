@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 
-from cdc import app
+from cdc import app, publishing
 from cdc.cli.terminal import err, on_stop_signals
 from cdc.config import Settings
 from cdc.operate.dropping import drop_slot
@@ -105,11 +105,16 @@ def metrics_of(parts: app.Parts, supervisor: Supervisor) -> Render:
 
 
 async def _disabled(settings: Settings) -> None:
-    """A disabled sync keeps no slot: a forgotten one would fill the database's disk."""
+    """A disabled sync keeps no slot: a forgotten one would fill the database's disk; nor a publication, which binds."""
     stopping = asyncio.Event()
     on_stop_signals(stopping.set)
     dropped = await drop_slot(settings)
-    err.print("sync is disabled (NOTION_SYNC_ENABLED=false)" + ("; its slot was dropped" if dropped else ""))
+    told = ["sync is disabled (NOTION_SYNC_ENABLED=false)"]
+    told += ["its slot was dropped"] if dropped.slot else []
+    told += ["its publication was dropped"] if dropped.publication else []
+    err.print("; ".join(told), soft_wrap=True)
+    if dropped.publication is None:
+        err.print(publishing.REMAINS.format(settings.replication_slot), soft_wrap=True)
 
     async def readiness() -> tuple[bool, Mapping[str, Any]]:
         return True, {"role": "disabled", "enabled": False}

@@ -10,6 +10,7 @@ from typing import Final
 import click
 from rich.text import Text
 
+from cdc import publishing
 from cdc.cli import terminal
 from cdc.cli.terminal import EXIT_FINDINGS, WrongUsage, out, settings_of
 from cdc.operate.doctor import examine
@@ -88,10 +89,7 @@ def uninstall(ctx: click.Context, drop_schema: str | None) -> None:
     if removed.publication:
         out.print(f"The publication {slot} is dropped.", soft_wrap=True)
     elif removed.publication is None:
-        out.print(
-            f"What remains: the publication {slot}, which is not this role's or lists more than is mapped; its owner "
-            f'drops it with: drop publication "{slot}"', soft_wrap=True,
-        )
+        out.print(publishing.REMAINS.format(slot), soft_wrap=True)
     if removed.schema:
         out.print(f"The schema {schema} is dropped.", soft_wrap=True)
     elif drop_schema is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cdc import app, cluster
+from cdc import app, cluster, publishing
 from cdc.cli import terminal
 from cdc.cli.adopt import adopt
 from cdc.cli.audit import audit
@@ -73,7 +73,7 @@ def run(ctx: click.Context) -> None:
 
     The first start makes the replication slot and compares every row. A second instance waits as standby and takes
     over when the first one ends. Serves /healthz, /readyz and /metrics on HTTP_HOST:HTTP_PORT. With
-    NOTION_SYNC_ENABLED=false it only drops the slot and answers on HTTP.
+    NOTION_SYNC_ENABLED=false it only drops the slot and its publication, and answers on HTTP.
 
     \b
     Example: HTTP_PORT=8080 mapable-cdc run
@@ -268,7 +268,7 @@ def slot_show(ctx: click.Context, as_json: bool) -> None:
 @slot.command("drop")
 @click.pass_context
 def slot_drop(ctx: click.Context) -> None:
-    """Drop the slot, so that the server keeps no log for it.
+    """Drop the slot, so that the server keeps no log for it, and the publication that it read.
 
     The next `run` makes a new one and compares everything. Refused while a `run` streams from the slot.
 
@@ -278,8 +278,11 @@ def slot_drop(ctx: click.Context) -> None:
     can't be reached.
     """
     settings = settings_of(ctx)
-    dropped = terminal.run(drop_slot(settings))
-    out.print("Dropped." if dropped else f"There is no slot {settings.replication_slot}.", soft_wrap=True)
+    dropped, name = terminal.run(drop_slot(settings)), settings.replication_slot
+    without = f"There is no slot {name}" + ("; its publication is dropped." if dropped.publication else ".")
+    out.print("Dropped." if dropped.slot else without, soft_wrap=True)
+    if dropped.publication is None:
+        out.print(publishing.REMAINS.format(name), soft_wrap=True)
 
 
 for verb in (sync, conflicts, parked, deletes, explain, audit, verify, doctor, webhook, adopt, uninstall):

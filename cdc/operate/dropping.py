@@ -1,11 +1,13 @@
-"""Dropping the replication slot: this sync's own and no other program's."""
+"""Dropping the replication slot and the publication that it read: this sync's own and no other program's."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import psycopg
 
+from cdc import publishing
 from cdc.config import Settings
 from cdc.operate.ownership import WHY_THEIRS, Whose, whose
 from cdc.refusals import refused
@@ -17,8 +19,16 @@ from state.errors import FatalError
 STATEMENT_S: Final = 10.0
 
 
-async def drop_slot(settings: Settings) -> bool:
-    """Drop the slot and return whether there was one; raises FatalError while it is in use, or when it is not ours."""
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What was there and is gone now."""
+
+    slot: bool
+    publication: bool | None    # None: it is there, and not this role's to drop, or lists more than is mapped
+
+
+async def drop_slot(settings: Settings) -> Dropped:
+    """Drop the slot and its publication; raises FatalError while the slot is in use, or when it is not ours."""
     info = conninfo(
         settings.direct.dsn, schema=settings.state_schema, application_name="mapable-cdc",
         statement_timeout_s=STATEMENT_S,
@@ -35,10 +45,10 @@ async def drop_slot(settings: Settings) -> bool:
                 "Set REPLICATION_SLOT to the name of this program's slot.",
             )
         try:
-            return await slots.drop(conn, settings.replication_slot)
+            dropped = await slots.drop(conn, settings.replication_slot)
         except SlotBusy:
             raise FatalError(
                 f"the slot {settings.replication_slot} is in use: a `mapable-cdc run` streams from it",
                 "Stop that process first (or start it with NOTION_SYNC_ENABLED=false: it then drops the slot itself).",
             ) from None
-
+        return Dropped(dropped, await publishing.drop(conn, settings))

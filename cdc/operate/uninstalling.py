@@ -8,10 +8,9 @@ from typing import Final, LiteralString
 import psycopg
 from psycopg import sql
 
-from cdc import publishing
 from cdc.config import Settings
 from cdc.leadership import alone
-from cdc.operate.dropping import drop_slot
+from cdc.operate.dropping import Dropped, drop_slot
 from cdc.refusals import refused
 from state.database import Connection, readable
 from state.errors import FatalError
@@ -28,12 +27,10 @@ having count(n.oid) > 0
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
-    """What was there and is gone now."""
+class Removed(Dropped):
+    """The same, and the sidecar's schema."""
 
-    slot: bool
     schema: bool
-    publication: bool | None    # None: it is there, and not this role's to drop, or lists more than is mapped
 
 
 async def uninstall(settings: Settings, *, with_schema: bool) -> Removed:
@@ -50,10 +47,9 @@ async def uninstall(settings: Settings, *, with_schema: bool) -> Removed:
             )
         there = with_schema and await _is_there(conn, settings.state_schema)
         dropped = await drop_slot(settings)
-        unpublished = await publishing.drop(conn, settings)
         if there:
             await _drop(conn, settings.state_schema)
-        return Removed(dropped, there, unpublished)
+        return Removed(dropped.slot, dropped.publication, there)
 
 
 async def _connected(settings: Settings) -> Connection:

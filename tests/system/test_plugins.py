@@ -121,6 +121,41 @@ async def test_another_plugin_than_the_slots_is_never_taken_silently(plant: Plan
     assert await plant.slot_fact("plugin") == "wal2json"
 
 
+async def disabled(plant: Plant) -> str:
+    """Return what a sync says that is switched off."""
+    async with plant.service(NOTION_SYNC_ENABLED="false") as off:
+        assert await ready(off) == (200, {"role": "disabled", "enabled": False})
+        assert await off.stop() == 0
+    return "\n".join(off.lines)
+
+
+async def test_whatever_drops_the_slot_drops_its_publication_too(plant: Plant) -> None:
+    async with plant.ran():
+        pass
+    assert await plant.value(PUBLISHED)
+
+    assert "its slot was dropped; its publication was dropped" in await disabled(plant)
+    assert not await plant.value(PUBLISHED)
+    async with plant.ran():
+        pass
+    assert (await plant.types("slot", "drop")).out == "Dropped.\n"
+    assert not await plant.value(PUBLISHED)
+    await plant.types("setup")
+    assert "; its publication is dropped." in (await plant.types("slot", "drop")).out
+    assert not await plant.value(PUBLISHED)
+
+
+async def test_a_publication_that_lists_more_than_is_mapped_is_not_dropped_but_told(plant: Plant) -> None:
+    await plant.run(f'drop publication {plant.slot}; create publication {plant.slot} for table "Account"')
+
+    dropped = await plant.types("slot", "drop")
+
+    remains = f'with: drop publication "{plant.slot}"'
+    assert (dropped.code, remains in dropped.out) == (0, True)
+    assert remains in await disabled(plant)
+    assert await plant.value(PUBLISHED)
+
+
 @pytest.mark.slow
 async def test_auto_keeps_to_the_slot_that_is_there(plant: Plant) -> None:
     async with plant.ran():
