@@ -19,12 +19,12 @@ NULL, UNCHANGED, TEXT, BINARY = b"nutb"
 KEY, WHOLE, NEW = b"KON"
 """What a row can be: its old key, its old self, its new self."""
 
+# x: a byte that nobody reads
 _BEGIN: Final = struct.Struct("!xQqI")
-_COMMIT: Final = struct.Struct("!xBQQq")
-_COLUMN: Final = struct.Struct("!Ii")
-_MESSAGE: Final = struct.Struct("!xBQ")
-_TRUNCATE: Final = struct.Struct("!xIB")
-_LSN: Final = struct.Struct("!xQ")
+_COMMIT: Final = struct.Struct("!xxQQq")
+_COLUMN: Final = struct.Struct("!I4x")
+_MESSAGE: Final = struct.Struct("!xB8x")
+_TRUNCATE: Final = struct.Struct("!xIx")
 _OID: Final = struct.Struct("!xI")
 _INT32: Final = struct.Struct("!I")
 _INT16: Final = struct.Struct("!H")
@@ -53,12 +53,10 @@ class Commit(msgspec.Struct, frozen=True, gc=False):
 
 
 class Column(NamedTuple):
-    """A column that is published. `in_key`: it is part of the replica identity."""
+    """A column that is published."""
 
-    in_key: bool
     name: str
     type_oid: int
-    modifier: int
 
 
 class Relation(msgspec.Struct, frozen=True):
@@ -67,23 +65,7 @@ class Relation(msgspec.Struct, frozen=True):
     oid: int
     schema: str
     name: str
-    identity: int
     columns: tuple[Column, ...]
-
-
-class Type(msgspec.Struct, frozen=True, gc=False):
-    """The name of a type that is not built in."""
-
-    oid: int
-    schema: str
-    name: str
-
-
-class Origin(msgspec.Struct, frozen=True, gc=False):
-    """Where a transaction came from that was replicated into this database."""
-
-    lsn: Lsn
-    name: str
 
 
 class Insert(msgspec.Struct, frozen=True):
@@ -94,26 +76,23 @@ class Insert(msgspec.Struct, frozen=True):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """A changed row. `old` is there when the key changed (KEY), or the replica identity is full (WHOLE)."""
+    """A changed row. `old` is there when the key changed, or the replica identity is full."""
 
     oid: int
-    old_kind: int | None
     old: Row | None
     new: Row
 
 
 class Delete(msgspec.Struct, frozen=True):
-    """A deleted row: its KEY, or WHOLE where the replica identity is full."""
+    """A deleted row: its key, or all of it where the replica identity is full."""
 
     oid: int
-    old_kind: int
     old: Row
 
 
 class Truncate(msgspec.Struct, frozen=True):
-    """Tables that were emptied by one statement. `options`: 1 cascade, 2 restart identity."""
+    """Tables that were emptied by one statement."""
 
-    options: int
     oids: tuple[int, ...]
 
 
@@ -121,16 +100,18 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """A logical message, anybody's."""
 
     transactional: bool
-    lsn: Lsn
     prefix: str
     content: bytes
 
 
-Said = Begin | Commit | Relation | Type | Origin | Insert | Update | Delete | Truncate | Message
+Said = Begin | Commit | Relation | Insert | Update | Delete | Truncate | Message
 
 
-def read(payload: bytes) -> Said:
-    """Return the message; raises ValueError, IndexError or struct.error for anything that is not one, whole."""
+def read(payload: bytes) -> Said | None:
+    """Return the message, None for the name of a type or an origin, which nobody reads.
+
+    Raises ValueError, IndexError or struct.error for anything that is not a message, whole.
+    """
     match payload[:1]:
         case b"I":
             new, end = _row(payload, _expected(payload, 5, NEW))
@@ -139,28 +120,23 @@ def read(payload: bytes) -> Said:
             said, end = _update(payload)
         case b"D":
             old, end = _row(payload, _expected(payload, 5, KEY, WHOLE))
-            said = Delete(_oid(payload), payload[5], old)
+            said = Delete(_oid(payload), old)
         case b"B":
             lsn, committed_us, xid = _BEGIN.unpack(payload)
             return Begin(Lsn(lsn), committed_us, xid)
         case b"C":
-            _, lsn, end_lsn, committed_us = _COMMIT.unpack(payload)
+            lsn, end_lsn, committed_us = _COMMIT.unpack(payload)
             return Commit(Lsn(lsn), Lsn(end_lsn), committed_us)
         case b"R":
             said, end = _relation(payload)
         case b"M":
             said, end = _message(payload)
         case b"T":
-            count, options = _TRUNCATE.unpack_from(payload)
+            (count,) = _TRUNCATE.unpack_from(payload)
             end = _TRUNCATE.size + 4 * count
-            said = Truncate(options, struct.unpack_from(f"!{count}I", payload, _TRUNCATE.size))
-        case b"Y":
-            schema, at = _text(payload, _OID.size)
-            name, end = _text(payload, at)
-            said = Type(_oid(payload), schema, name)
-        case b"O":
-            name, end = _text(payload, _LSN.size)
-            said = Origin(Lsn(_LSN.unpack_from(payload)[0]), name)
+            said = Truncate(struct.unpack_from(f"!{count}I", payload, _TRUNCATE.size))
+        case b"Y" | b"O":
+            return None
         case _:
             raise ValueError("no kind of message that was asked for")
     if end != len(payload):
@@ -169,7 +145,7 @@ def read(payload: bytes) -> Said:
 
 
 def _oid(payload: bytes) -> int:
-    """Return the number of the table, or type, that stands behind the kind of message."""
+    """Return the number of the table that stands behind the kind of message."""
     return int(_OID.unpack_from(payload)[0])
 
 
@@ -177,33 +153,33 @@ def _update(payload: bytes) -> tuple[Update, int]:
     oid = _oid(payload)
     if payload[5] == NEW:
         new, end = _row(payload, 6)
-        return Update(oid, None, None, new), end
+        return Update(oid, None, new), end
     old, at = _row(payload, _expected(payload, 5, KEY, WHOLE))
     new, end = _row(payload, _expected(payload, at, NEW))
-    return Update(oid, payload[5], old, new), end
+    return Update(oid, old, new), end
 
 
 def _relation(payload: bytes) -> tuple[Relation, int]:
     schema, at = _text(payload, _OID.size)
     name, at = _text(payload, at)
-    identity = payload[at]
+    # past the replica identity
     (count,) = _INT16.unpack_from(payload, at + 1)
     at += 3
     columns = []
     for _ in range(count):
-        in_key = payload[at] & 1 == 1
+        # past whether it is part of it
         column, at = _text(payload, at + 1)
-        columns.append(Column(in_key, column, *_COLUMN.unpack_from(payload, at)))
+        columns.append(Column(column, *_COLUMN.unpack_from(payload, at)))
         at += _COLUMN.size
-    return Relation(_oid(payload), schema, name, identity, tuple(columns)), at
+    return Relation(_oid(payload), schema, name, tuple(columns)), at
 
 
 def _message(payload: bytes) -> tuple[Message, int]:
-    flags, lsn = _MESSAGE.unpack_from(payload)
+    (flags,) = _MESSAGE.unpack_from(payload)
     prefix, at = _text(payload, _MESSAGE.size)
     (size,) = _INT32.unpack_from(payload, at)
     end = at + 4 + size
-    return Message(flags & 1 == 1, Lsn(lsn), prefix, payload[at + 4 : end]), end
+    return Message(flags & 1 == 1, prefix, payload[at + 4 : end]), end
 
 
 def _row(payload: bytes, at: int) -> tuple[Row, int]:

@@ -16,13 +16,15 @@ from cdc.replication import pgmessages
 from cdc.replication.faults import MalformedFrame
 from cdc.replication.pgmessages import NULL, TEXT, UNCHANGED, Relation, Row
 from cdc.replication.port import (
+    DELETE,
+    INSERT,
     KEY_COLUMN,
     MESSAGE_PREFIX,
+    UPDATE,
     Begin,
     ColumnValue,
     Commit,
     Event,
-    Kind,
     LogicalMessage,
     PluginOption,
     RowChange,
@@ -32,7 +34,6 @@ from cdc.replication.port import (
 WRITES: Final = "pgoutput with proto_version 1"
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_INSERT, _UPDATE, _DELETE = Kind  # looked up once: an enum's attributes are slow
 # Of all types the two that wal2json writes otherwise than Postgres prints them
 _BOOLEAN: Final = 16
 _BYTEA: Final = 17
@@ -79,15 +80,15 @@ class Decoder:
                 if table is None:
                     return None
                 values = _values(payload, new, table, table.listed)
-                return RowChange(table.name, _INSERT, _key(values), None, values)
-            case pgmessages.Update(oid, _, old, new):
+                return RowChange(table.name, INSERT, _key(values), None, values)
+            case pgmessages.Update(oid, old, new):
                 table = self._tables[oid]
                 return None if table is None else _updated(payload, table, old, new)
-            case pgmessages.Delete(oid, _, old):
+            case pgmessages.Delete(oid, old):
                 table = self._tables[oid]
                 if table is None:
                     return None
-                return RowChange(table.name, _DELETE, _key(_values(payload, old, table, table.key)), None, {})
+                return RowChange(table.name, DELETE, _key(_values(payload, old, table, table.key)), None, {})
             case pgmessages.Begin(lsn, committed_us, xid):
                 self._xid = xid
                 return Begin(xid, lsn, _instant(committed_us))
@@ -95,10 +96,10 @@ class Decoder:
                 return Commit(self._xid, lsn, end_lsn, _instant(committed_us))
             case pgmessages.Relation():
                 self._tables[said.oid] = self._table(said)
-            case pgmessages.Truncate(_, oids):
+            case pgmessages.Truncate(oids):
                 emptied = tuple(table.name for table in map(self._tables.__getitem__, oids) if table is not None)
                 return Truncate(emptied[0], emptied[1:]) if emptied else None
-            case pgmessages.Message(transactional, _, prefix, content) if prefix == MESSAGE_PREFIX:
+            case pgmessages.Message(transactional, prefix, content) if prefix == MESSAGE_PREFIX:
                 return LogicalMessage(transactional, prefix, content.decode())
             case _:
                 pass
@@ -131,7 +132,7 @@ def _updated(payload: bytes, table: _Table, old: Row | None, new: Row) -> RowCha
     before = _key(_values(payload, old, table, table.key)) if old is not None else None
     # A key so long that it is stored apart is left out like any other unchanged value.
     key = _key(values) if KEY_COLUMN in values else before
-    return RowChange(table.name, _UPDATE, key, before if before != key else None, values)
+    return RowChange(table.name, UPDATE, key, before if before != key else None, values)
 
 
 def _values(

@@ -15,13 +15,15 @@ import msgspec
 from cdc.replication.faults import MalformedFrame
 from cdc.replication.frames import parse_lsn
 from cdc.replication.port import (
+    DELETE,
+    INSERT,
     KEY_COLUMN,
     MESSAGE_PREFIX,
+    UPDATE,
     Begin,
     ColumnValue,
     Commit,
     Event,
-    Kind,
     LogicalMessage,
     PluginOption,
     RowChange,
@@ -81,7 +83,6 @@ class _Message(msgspec.Struct, tag_field="action", tag="M", gc=False):
 
 _Frame = _Begin | _Commit | _Insert | _Update | _Delete | _Truncate | _Message
 
-_INSERT, _UPDATE, _DELETE = Kind  # looked up once: an enum's attributes are slow
 _KEY_ONLY: Final = frozenset({KEY_COLUMN})
 
 _frames: Final = msgspec.json.Decoder(_Frame)
@@ -123,12 +124,12 @@ class Decoder:
             before = _identity(frame.identity)
             # A key so long that it is stored apart is left out like any other unchanged value.
             key = _key(values) if KEY_COLUMN in values else before
-            return RowChange(frame.table, _UPDATE, key, before if before != key else None, values)
+            return RowChange(frame.table, UPDATE, key, before if before != key else None, values)
         if isinstance(frame, _Insert):
             values = _values(frame.columns, listed)
-            return RowChange(frame.table, _INSERT, _key(values), None, values)
+            return RowChange(frame.table, INSERT, _key(values), None, values)
         if isinstance(frame, _Delete):
-            return RowChange(frame.table, _DELETE, _identity(frame.identity), None, {})
+            return RowChange(frame.table, DELETE, _identity(frame.identity), None, {})
         return Truncate(frame.table)
 
 
