@@ -11,13 +11,10 @@ from cdc.replication import publication
 from cdc.replication.publication import Found, Table, Wanted
 from state.database import Connection
 
-# For each of them making or changing a publication asks
+# Making one takes both of them, changing one the tables and that it is ours
 MAY: Final[LiteralString] = """
-select coalesce(bool_and(pg_has_role(c.relowner, 'USAGE')), true)
-       and coalesce(
-           (select pg_has_role(pubowner, 'USAGE') from pg_publication where pubname = %(name)s),
-           has_database_privilege(current_database(), 'CREATE')
-       )
+select coalesce(bool_and(pg_has_role(c.relowner, 'USAGE')), true) as owns,
+       has_database_privilege(current_database(), 'CREATE') as makes
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = %(schema)s and c.relname = any (%(tables)s)
@@ -27,10 +24,10 @@ where n.nspname = %(schema)s and c.relname = any (%(tables)s)
 async def publication_found(conn: Connection, wanted: Wanted) -> tuple[Finding, ...]:
     """Return how the publication stands."""
     found = await publication.look(conn, wanted)
-    row = await (
-        await conn.execute(MAY, {"name": wanted.name, "schema": wanted.schema, "tables": list(wanted.mapped)})
-    ).fetchone()
-    return tuple(judged(wanted, found, may_change=row is not None and bool(row[0])))
+    row = await (await conn.execute(MAY, {"schema": wanted.schema, "tables": list(wanted.mapped)})).fetchone()
+    owns, makes = row if row is not None else (False, False)
+    ours = found.publication.ours if found.publication is not None else makes
+    return tuple(judged(wanted, found, may_change=owns and ours))
 
 
 def judged(wanted: Wanted, found: Found, *, may_change: bool) -> Iterator[Finding]:

@@ -20,6 +20,9 @@ from tests.system.scene import THEIRS
 PGOUTPUT: Final = {"REPLICATION_PLUGIN": "pgoutput"}
 RENAMED: Final = """update "Risk" set title = 'Ramp, mended' where id = 'r'"""
 PUBLISHED: Final = "select exists (select from pg_publication where pubname = %(slot)s)"
+LISTED: Final = """
+select exists (select from pg_publication_tables where pubname = %(slot)s and tablename = %(table)s)
+"""
 AS_BEFORE: Final = """
 select exists (
     select from pg_publication_tables
@@ -95,6 +98,23 @@ async def test_a_migration_of_mapable_goes_through_and_is_followed(plant: Plant)
 
         await service.event("slot.created", times=2)
         await shows(plant, "Ramp, mended")
+
+
+@pytest.mark.slow
+async def test_a_table_that_is_renamed_and_made_anew_is_followed(plant: Plant) -> None:
+    async with plant.ran() as service:
+        await plant.run(
+            'begin; alter table "Risk" rename to "Danger"; create table "Risk" (like "Danger" including all); '
+            'insert into "Risk" table "Danger"; commit',
+            RENAMED, """update "Danger" set title = 'Not mapped any more'""",
+        )
+
+        await service.event("slot.created", times=2)
+        await shows(plant, "Ramp, mended")
+        await plant.until_true(AS_BEFORE)
+        assert not await plant.value(LISTED, table="Danger")
+        await plant.run("""update "Risk" set title = 'Live again' where id = 'r'""")
+        await shows(plant, "Live again")
 
 
 @wal2json_only

@@ -111,6 +111,26 @@ async def test_a_table_that_was_taken_out_and_put_back_is_noticed(press: Press) 
     assert await press.ensured() != before
 
 
+async def test_a_table_that_was_renamed_is_taken_out_of_the_publication_that_this_sync_read(press: Press) -> None:
+    known = await press.ensured()
+    await press.run('alter table "Risk" rename to "Danger"', 'create table "Risk" (like "Danger" including all)')
+    lacks = set(publication.lacking(press.wanted, await publication.look(press.conn, press.wanted)))
+
+    with pytest.raises(FatalError, match="holds what is not mapped: Danger"):
+        # nobody knows whose it is
+        await press.ensured()
+    with pytest.raises(FatalError, match="holds what is not mapped: Danger"):
+        await publication.ensure(press.conn, press.wanted, "1 1 1")
+    version = await publication.ensure(press.conn, press.wanted, known)
+
+    assert "Risk is not published" in lacks
+    assert version != known
+    assert (await press.published())["Risk"] == {"id", *canaries.LISTED["Risk"]}
+    assert "Danger" not in await press.published()
+    assert await press.found() == ()
+    assert await press.ensured() == version
+
+
 async def test_a_table_that_is_not_there_is_not_missed_until_it_is(press: Press) -> None:
     await press.run('drop table "Complaint" cascade')
     before = await press.ensured()
