@@ -36,7 +36,7 @@ async def set_up(parts: Parts, parent_page_id: str | None, progress: Callable[[D
     settings = parts.settings
     await cluster.ours(parts.pool, settings.direct.dsn)
     async with parts.pool.connection() as conn, _alone(conn, settings.state_schema):
-        if settings.replication_plugin == PGOUTPUT:
+        if settings.replication_plugin == PGOUTPUT and settings.notion_sync_enabled:
             # told now, and not at the first `run`
             await publication.ensure(conn, publishing.wanted(settings))
         done = await Setup(

@@ -16,6 +16,8 @@ from cdc.replication.faults import PGOUTPUT, PLUGINS
 from cdc.replication.slot import SlotState
 from state.database import Connection
 
+# By what the server calls it: a pooler may have another name for it
+HERE: Final[LiteralString] = "select current_database() = %(database)s"
 # Read, or about to be: everything is noted as due before a slot is made
 KNOWN: Final[LiteralString] = """
 select exists (select from stream_position where slot = %(slot)s)
@@ -35,7 +37,8 @@ class Whose(Enum):
 
 async def whose(conn: Connection, found: SlotState, setting: str) -> Whose:
     """Return whose slot it is where REPLICATION_PLUGIN is `setting`; `conn` has the sidecar for its search path."""
-    if found.plugin not in PLUGINS or found.database != conn.info.dbname:
+    row = await (await conn.execute(HERE, {"database": found.database})).fetchone()
+    if found.plugin not in PLUGINS or row != (True,):
         return Whose.THEIRS
     as_set = setting in (found.plugin, "auto")
     if not (as_set and found.plugin != PGOUTPUT) and not await _known(conn, found.name):

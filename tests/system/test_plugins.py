@@ -165,6 +165,14 @@ async def test_whatever_drops_the_slot_drops_its_publication_too(plant: Plant) -
     assert not await plant.value(PUBLISHED)
 
 
+async def test_while_the_sync_is_switched_off_setup_makes_no_publication(plant: Plant) -> None:
+    await disabled(plant)
+
+    ended = await plant.types("setup", NOTION_SYNC_ENABLED="false")
+
+    assert (ended.code, await plant.value(PUBLISHED)) == (0, False)
+
+
 async def test_a_publication_that_lists_more_than_is_mapped_is_not_dropped_but_told(plant: Plant) -> None:
     await plant.run(f'drop publication {plant.slot}; create publication {plant.slot} for table "Account"')
 
