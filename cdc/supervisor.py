@@ -34,6 +34,7 @@ from cdc.leadership import Leadership, LeadershipLost, LockConnection
 from cdc.operate import marker
 from cdc.operate.retention import Retention
 from cdc.operate.retrying import Retrying
+from cdc.reconcile.delivery import catch_up
 from cdc.reconcile.loop import Reconciler
 from cdc.replication import slot as slots
 from cdc.replication.faults import SlotBlocked, SlotGone
@@ -162,6 +163,8 @@ class Supervisor:
         freed = await parts.queue.take_over()
         if freed:
             log.info("leases.taken_over", leases=freed)
+        async with parts.pool.connection() as conn:
+            await catch_up(conn, parts.settings.entities)
         await self._mark_changed()
         adoption = adoption_of(parts, sink)
         looks = looks_of(parts, sink)

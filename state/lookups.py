@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, LiteralString
 
 from state.changes import Key
@@ -23,9 +23,29 @@ from lookup_seen s
 join unnest(%(kinds)s::text[], %(ids)s::text[]) as k (kind, system_id) using (kind, system_id)
 """
 
-REMEMBER: Final[LiteralString] = """
-insert into lookup_seen (kind, system_id, digest) values (%(kind)s, %(system_id)s, %(digest)s)
+# A name is on all pages that show one, or they are marked, only where its bare digest is remembered. Behind UNSURE, or
+# with nothing behind it, pages may show another one, and its key is marked, or in hand
+UNSURE: Final = b"?"
+
+SPREAD: Final[LiteralString] = """
+insert into lookup_seen (kind, system_id, digest) values (%(kind)s, %(system_id)s, %(spread)s)
 on conflict (kind, system_id) do update set digest = excluded.digest
+"""
+
+DOUBT: Final[LiteralString] = """
+update lookup_seen s set digest = %(unsure)s
+from (
+    select kind, system_id from lookup_seen
+    join unnest(%(kinds)s::text[], %(ids)s::text[]) as k (kind, system_id) using (kind, system_id)
+    order by kind, system_id
+    for update
+) as doubted
+where (s.kind, s.system_id) = (doubted.kind, doubted.system_id)
+"""
+
+REMEMBER: Final[LiteralString] = """
+update lookup_seen set digest = %(digest)s
+where kind = %(kind)s and system_id = %(system_id)s and digest = %(spread)s
 """
 
 # Both the child that finds no page and the target that gets one take this lock around look and write, so that the
@@ -45,6 +65,14 @@ select distinct p.target_entity, p.target_id
 from pending_relation p
 join unnest(%(entities)s::text[], %(ids)s::text[]) as k (entity, system_id)
     on p.target_entity = k.entity and p.target_id = k.system_id
+"""
+
+ARRIVED: Final[LiteralString] = """
+select distinct p.target_entity, p.target_id
+from pending_relation p
+join unnest(%(entities)s::text[], %(tables)s::text[]) as e (entity, entity_type) on e.entity = p.target_entity
+join "NotionSyncMapping" m
+    on m."entityType" = e.entity_type and m."systemId" = p.target_id and m."pageState" = 'live'
 """
 
 TAKE_WAITING: Final[LiteralString] = """
@@ -86,9 +114,26 @@ async def seed(conn: Connection, shown: Mapping[Key, bytes]) -> Mapping[Key, byt
     return {Key(row[0], row[1]): bytes(row[2]) for row in await cursor.fetchall()}
 
 
+def is_shown(remembered: bytes, value: bytes) -> bool:
+    """Whether this is the name that pages show, or that they are being marked for."""
+    return remembered in (value, UNSURE + value)
+
+
+async def spread(conn: Connection, key: Key, value: bytes) -> None:
+    """Note that dependents are about to be marked for this name."""
+    await conn.execute(SPREAD, {"kind": key.entity, "system_id": key.system_id, "spread": UNSURE + value})
+
+
+async def doubt(conn: Connection, keys: Collection[Key]) -> None:
+    """Note that another name than the one remembered is about to be shown: none counts as unchanged any more."""
+    arguments = {"kinds": [key.entity for key in keys], "ids": [key.system_id for key in keys], "unsure": UNSURE}
+    await conn.execute(DOUBT, arguments)
+
+
 async def remember(conn: Connection, key: Key, value: bytes) -> None:
-    """Remember the name that dependents were marked for."""
-    await conn.execute(REMEMBER, {"kind": key.entity, "system_id": key.system_id, "digest": value})
+    """Remember the name that dependents were marked for, unless another one was shown meanwhile."""
+    arguments = {"kind": key.entity, "system_id": key.system_id, "digest": value, "spread": UNSURE + value}
+    await conn.execute(REMEMBER, arguments)
 
 
 async def lock_targets(conn: Connection, targets: Iterable[Key]) -> None:
@@ -118,6 +163,12 @@ async def awaited(conn: Connection, targets: Iterable[Key]) -> tuple[Key, ...]:
     cursor = await conn.execute(
         AWAITED, {"entities": [key.entity for key in keys], "ids": [key.system_id for key in keys]}
     )
+    return tuple(Key(row[0], row[1]) for row in await cursor.fetchall())
+
+
+async def arrived(conn: Connection, tables: Mapping[str, str]) -> tuple[Key, ...]:
+    """Return what is waited for although its page stands. `tables`: the table of each entity."""
+    cursor = await conn.execute(ARRIVED, {"entities": list(tables), "tables": list(tables.values())})
     return tuple(Key(row[0], row[1]) for row in await cursor.fetchall())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cdc.reconcile import crossing
+from cdc.reconcile.delivery import hand_over
 from cdc.reconcile.facts import Facts
 from cdc.reconcile.merging import Merged, not_taken, take_back
 from cdc.reconcile.plan import Refusal, Update
@@ -74,13 +75,16 @@ class Absorber:
             )
             await conflicts.conflict_state(conn, now.entity.table, now.claim.system_id)
             await lookups.wait_for(conn, now.claim.key, now.waiting)
-            # a page that is back delivers itself to those who wait for it when it is next looked at
-            arrived = now.link.state != PageState.LIVE or await self._reader.pages(conn, set(now.waiting))
+            back = now.link.state != PageState.LIVE
+            arrived = back or await self._reader.pages(conn, set(now.waiting))
             if update is None and wait_s is None and not arrived:
                 await work.finish(conn, [now.claim])
             elif update is None:
                 await work.release(conn, now.claim, wait_s=wait_s or 0.0, counts=False)
             await recorder.queue_explanations()
+        if back:
+            async with self._pool.connection() as conn:
+                await hand_over(conn, now.claim.key)
         if merged.pull:
             self._observer(now.entity.name, len(merged.pull))
         return Absorbed(update, wait_s, left, written)

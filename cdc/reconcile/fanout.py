@@ -63,6 +63,8 @@ class Fanout:
         async with self._pool.connection() as conn:
             before = (await lookups.seed(conn, {claim.key: digest})).get(claim.key)
         if before != digest:
+            async with self._pool.connection() as conn:
+                await lookups.spread(conn, claim.key, digest)
             marked = await self._mark_dependents(claim.key)
             log.info("lookup.fanned_out", kind=claim.entity, marked=marked)
         async with self._pool.connection() as conn, conn.transaction():

@@ -160,7 +160,8 @@ class Reader:
     ) -> Mapping[str, Read]:
         """Remember the names that are about to be shown; where another one is remembered, read once more.
 
-        A name that still differs then is one whose fan-out was missed or is under way: its key is marked.
+        A name that still differs then is one whose fan-out was missed or is under way: its key is marked, and counts as
+        changed, even if the name is by then what it was before.
         """
         stale = await self._differing(found)
         if not stale:
@@ -169,10 +170,12 @@ class Reader:
         found = {**found, **await self._rows.read(entity, again)}
         still = await self._differing(found)
         if still:
-            async with self._pool.connection() as conn:
+            async with self._pool.connection() as conn, conn.transaction():
+                # in this order, as whoever spreads a name locks them
                 await work.mark(
                     conn, dict.fromkeys(still, None), reason=Reason.OURS, priority=Priority.BACKFILL
                 )
+                await lookups.doubt(conn, still)
         return found
 
     async def _differing(self, found: Mapping[str, Read]) -> frozenset[Key]:
@@ -181,7 +184,9 @@ class Reader:
             return frozenset()
         async with self._pool.connection() as conn:
             remembered = await lookups.seed(conn, shown)
-        return frozenset(key for key, digest in shown.items() if remembered.get(key, digest) != digest)
+        return frozenset(
+            key for key, digest in shown.items() if not lookups.is_shown(remembered.get(key, digest), digest)
+        )
 
 
 def _without(paused: frozenset[str], rendered: Mapping[str, Rendered]) -> Mapping[str, Rendered]:

@@ -125,6 +125,8 @@ def _on_record(
         return
     if not value and (typed.made or _met_later(end, typed)):
         return    # an empty property of a page that is met for the first time is nothing that anybody typed
+    if typed.made and prop.column is None and _copied(end, typed):
+        return    # a name that we wrote to the page that was copied
     if record.has(typed.page_id, prop.key, prop.kind, typed.new):
         return
     table, system_id = rows.get(typed.page_id, ("", ""))
@@ -145,6 +147,14 @@ def _on_record(
     losses.findings.append(
         f"{typed.table.name} {system_id}: a person typed {typed.new!r} into {prop.name} of page {typed.page_id}, "
         f"the bot saw it and {did}, and it is not on record"
+    )
+
+
+def _copied(end: Ending, typed: PageChange) -> bool:
+    return any(
+        one.by == "bot" and (one.table.name, one.prop, one.new) == (typed.table.name, typed.prop, typed.new)
+        and one.step < typed.step
+        for one in end.pages.changes
     )
 
 

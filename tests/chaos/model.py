@@ -229,11 +229,13 @@ def _held_by_another(end: Ending, table: Table, system_id: str, prop: Prop, valu
 
 def _flagged(end: Ending, page_id: str) -> bool:
     """Whether people were told of a page of ours whose System ID they have changed."""
-    retyped = any(
-        one.page_id == page_id and one.prop == "System ID" and one.by not in ("bot", "nobody")
-        for one in end.pages.changes
-    )
-    return retyped and any(
+    retyped = [
+        str(one.new) for one in end.pages.changes
+        if one.page_id == page_id and one.prop == "System ID" and one.by not in ("bot", "nobody")
+    ]
+    if retyped and any(char == "\0" or "\ud800" <= char <= "\udfff" for char in retyped[-1]):
+        return True    # what can't be read is listed among the pages without a row, and has no line
+    return bool(retyped) and any(
         line["page_id"] == page_id and line["action"] in ("page.unclaimed", "page.copied") for line in end.audit
     )
 

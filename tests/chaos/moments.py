@@ -72,7 +72,7 @@ STEPS: Final[tuple[Step, ...]] = (
     # relations and names
     Step("a relation waits", "insert_child_first", ("insert into pending_relation",)),
     Step("who waited is marked", "insert_child_first", ("delete from pending_relation", "insert into work")),
-    Step("a name is marked on", "rename_a_manager", ("insert into lookup_seen", "delete from work")),
+    Step("a name is marked on", "rename_a_manager", ("update lookup_seen", "delete from work")),
     # deletes
     Step("a delete is counted", "delete_a_row", ("insert into deletion",)),
     Step("a page is trashed", "delete_a_row", asked=("PATCH", _PAGE, "'in_trash': True")),

@@ -40,6 +40,15 @@ insert into "Complaint" (id, "complaintNumber", source, description, "participan
 MARK_INCIDENT: Final = """
 insert into notion_sync.work (entity, system_id, reasons, priority) values ('incident', 'incident 1', 1, 0)
 """
+RISK_OF: Final = """
+insert into "Risk" (id, title, description, "riskLevel", category, "identifiedBy", "participantId", "updatedAt")
+values (%(id)s, 't', '', 'LOW', 'c', 'x', %(participant)s, now())
+"""
+UNPOINTED: Final = """
+update notion_sync."NotionSyncMapping" set base = base || '{"participant": {"sent": [], "got": []}}'
+where "systemId" = %(id)s
+"""
+WAITS: Final = "insert into notion_sync.pending_relation values ('participant', %(target)s, 'risk', %(id)s)"
 PLANS: Final = ("plan of ada", "plan of ben", "plan of leaving", "plan of joining")
 CARE_PLANS: Final = ("care of ada", "care of ben")
 PAYMENTS: Final = tuple(f"payment {n}" for n in range(1, 13))
@@ -163,6 +172,38 @@ async def test_a_child_inserted_with_its_participant_finds_the_page(scene: Scene
         page_id = scene.page_id("Participants", f"family {n}")
         assert scene.shows("Risks", f"risk of family {n}", Participant=[page_id])
     assert await scene.value("select count(*) from notion_sync.pending_relation where target_id like 'family%'") == 0
+
+
+async def test_a_page_that_is_brought_back_is_found_by_the_children_that_came_meanwhile(scene: Scene) -> None:
+    await scene.participant("away")
+    page = scene.page_id("Participants", "away")
+    scene.sandbox.people.trash(page)
+    await scene.look("participant", "away")
+    await scene.run(RISK_OF, id="risk of away", participant="away")
+    await scene.until(lambda: scene.page("Risks", "risk of away") is not None)
+    await scene.settled()
+    assert scene.shows("Risks", "risk of away", Participant=[])
+
+    scene.sandbox.people.restore(page)
+    await scene.look("participant", "away")
+
+    await scene.until(lambda: scene.shows("Risks", "risk of away", Participant=[page]))
+
+
+async def test_what_a_killed_process_did_not_hand_over_is_handed_over_at_the_next_start(scene: Scene) -> None:
+    await scene.participant("standing")
+    page = scene.page_id("Participants", "standing")
+    await scene.run(RISK_OF, id="risk of standing", participant="standing")
+    await scene.until(lambda: scene.shows("Risks", "risk of standing", Participant=[page]))
+    await scene.settled()
+
+    async with scene.down():
+        # as if it had been written without, and had begun to wait, before the page stood
+        await scene.run(UNPOINTED, id="risk of standing")
+        await scene.run(WAITS, id="risk of standing", target="standing")
+        scene.sandbox.people.edit(scene.page_id("Risks", "risk of standing"), {"Participant": []})
+
+    await scene.until(lambda: scene.shows("Risks", "risk of standing", Participant=[page]))
 
 
 async def test_a_complaint_that_becomes_anonymous_stops_naming_its_maker(scene: Scene) -> None:
