@@ -28,8 +28,13 @@ select
         select jsonb_agg(jsonb_build_array(p.entity, p.target_entity, p.target_id))
         from pending_relation p
         where p.system_id = "systemId"
-    ), '[]') as waits_json
-from "NotionSyncMapping"
+    ), '[]') as waits_json,
+    case when "conflictState" = 'pending' then coalesce((
+        select jsonb_object_agg(c.field, c.mapable)
+        from conflict c
+        where c."entityType" = m."entityType" and c."systemId" = m."systemId" and c.status in ('open', 'deciding')
+    ), '{}') else '{}' end as frozen
+from "NotionSyncMapping" m
 where "entityType" = %(entity_type)s and "systemId" = any (%(ids)s)
 """
 
@@ -174,6 +179,7 @@ class Link:
     unlinked_because: str | None = None
     conflict_state: str = "none"
     synced_at: datetime | None = None
+    frozen: Mapping[str, Json] = field(default_factory=dict)    # MapAble's sides of what a person has to decide
 
     @property
     def base(self) -> Base:

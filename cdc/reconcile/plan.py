@@ -223,6 +223,9 @@ def _compare(ours: Ours, link: Link, page_id: PageId, reasons: Reason) -> Plan:
         # an edit that would be overwritten unseen; a frozen field, which only a person ends, whoever owns it by now
         unseen = values.keys() & ours.shared or link.conflict_state == "pending"
         return Look(page_id) if unseen else Update(page_id, values, base)
+    if any(ours.values.get(key, value) != value for key, value in link.frozen.items()):
+        # MapAble's side of a conflict is back at what was agreed before, and whoever decides has to see that
+        return Look(page_id)
     if base != link.base or dict(ours.left_out) != dict(link.left_out):
         return Settle(base)
     if not ours.waiting <= link.waits_of(ours.entity):

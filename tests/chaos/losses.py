@@ -125,6 +125,8 @@ def _on_record(
         return
     if not value and (typed.made or _met_later(end, typed)):
         return    # an empty property of a page that is met for the first time is nothing that anybody typed
+    if not value and prop not in typed.table.shared:
+        return    # what MapAble keeps is filled again, and nothing is lost by that
     if typed.made and prop.column is None and _copied(end, typed):
         return    # a name that we wrote to the page that was copied
     if record.has(typed.page_id, prop.key, prop.kind, typed.new):

@@ -108,6 +108,17 @@ async def test_it_is_settled_as_soon_as_both_sides_are_the_same(scene: Scene, wh
     assert scene.writes(page) == ()
 
 
+async def test_whoever_decides_sees_a_row_that_went_back_to_what_was_agreed(scene: Scene) -> None:
+    await frozen(scene, "back")
+
+    await scene.run("""update "Risk" set title = 'Old' where id = 'back'""")
+    await scene.settled()
+
+    found = await conflict(scene, "back")
+    assert (found["status"], found["mapable"], found["notion"]) == ("open", "Old", "Notion's")
+    assert await sides(scene, "back") == ("Old", "Notion's")
+
+
 async def test_who_moves_while_it_is_decided_is_not_overruled(scene: Scene) -> None:
     found = await frozen(scene, "moved")
     page = scene.page_id("Risks", "moved")

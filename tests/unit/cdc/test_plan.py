@@ -185,6 +185,14 @@ def test_a_field_that_a_person_has_to_decide_is_never_written_unseen(shared: fro
     assert decide(replace(ours(name="Bea"), shared=shared), frozen, visible=True, direction="both") == Nothing()
 
 
+def test_a_side_that_goes_back_to_what_was_agreed_is_met_once_more() -> None:
+    frozen = replace(link(base=DIFFERING), conflict_state="pending", frozen={"name": "Ann"})
+
+    assert decide(ours(name="Bea"), frozen, visible=True, direction="both") == Look(PAGE)
+    refreshed = replace(frozen, frozen={"name": "Bea"})
+    assert decide(ours(name="Bea"), refreshed, visible=True, direction="both") == Nothing()
+
+
 def test_only_the_fields_that_differ_are_written() -> None:
     base: Base = {"name": Pair("Ann", "Ann"), "status": Pair("Active", "Active"), "email": Pair("a@b.c", "a@b.c")}
 
