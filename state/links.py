@@ -43,6 +43,11 @@ select "systemId", "notionPageId" from "NotionSyncMapping"
 where "entityType" = %(entity_type)s and "systemId" = any (%(ids)s) and "pageState" = 'live'
 """
 
+POINTING_AT: Final[LiteralString] = """
+select "systemId" from "NotionSyncMapping"
+where "entityType" = %(entity_type)s and "pageState" = 'live' and base -> %(field)s -> 'got' ? %(page_id)s
+"""
+
 INTEND: Final[LiteralString] = """
 insert into "NotionSyncMapping" as m (
     "entityType", "systemId", "notionDatabaseId", "syncDirection", "pageState", "intendedAt", pushing)
@@ -217,6 +222,12 @@ async def pages_of(conn: Connection, entity_type: str, ids: Sequence[str]) -> Ma
     """Return the live pages of these rows by system id."""
     cursor = await conn.execute(PAGES_OF, {"entity_type": entity_type, "ids": list(ids)})
     return {row[0]: PageId(row[1]) for row in await cursor.fetchall()}
+
+
+async def pointing_at(conn: Connection, entity_type: str, field: str, page_id: PageId) -> tuple[str, ...]:
+    """Return the rows whose pages show, as agreed, a relation to the page. Reads every link of the entity."""
+    arguments = {"entity_type": entity_type, "field": field, "page_id": page_id}
+    return tuple(row[0] for row in await (await conn.execute(POINTING_AT, arguments)).fetchall())
 
 
 async def intend(

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from cdc.reconcile.delivery import repoint
 from cdc.reconcile.holding import Holding, nothing_to_decide
 from cdc.reconcile.plan import Restore, Trash
 from cdc.reconcile.reading import Situation
@@ -87,6 +88,8 @@ class Leaving:
         if not isinstance(now.plan, Restore):
             await self.unlink(now, now.link.page_id, GONE)
             return
+        async with self._pool.connection() as conn:
+            await repoint(conn, now.entity.name, now.link.page_id)
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, now.claim)
             await links.forget_page(conn, now.entity.table, now.claim.system_id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from cdc.reconcile.delivery import hand_over, repoint
 from cdc.watch.comparing import facts_of
 from cdc.watch.newcomers import Newcomers
 from cdc.watch.noticing import key_of_link
@@ -146,6 +147,11 @@ class Strays:
                     )
             await self._flag(case, "other", case.line("page.ambiguous"), note=TWO_PAGES, ask=key)
             return
+        replaced = case.owner.page_id if instead and case.owner is not None else None
+        if replaced is not None:
+            # they wait for a page as long as there is none
+            async with self._pool.connection() as conn:
+                await repoint(conn, entity.name, replaced)
         async with self._pool.connection() as conn, conn.transaction():
             await work.hold(conn, case.claim)
             if instead:
@@ -158,6 +164,8 @@ class Strays:
             if not adopted:
                 raise TransientError("the row or the page was linked meanwhile")
             await audit.append(conn, case.line("page.adopted"))
+        async with self._pool.connection() as conn:
+            await hand_over(conn, key)
         await self._close(case.claim, key)
 
     async def _rivals(self, case: Case, key: Key) -> frozenset[PageId]:

@@ -190,6 +190,21 @@ async def test_a_page_that_is_brought_back_is_found_by_the_children_that_came_me
     await scene.until(lambda: scene.shows("Risks", "risk of away", Participant=[page]))
 
 
+async def test_a_copy_that_takes_the_place_of_a_page_is_pointed_at_instead(scene: Scene) -> None:
+    await scene.participant("twice")
+    page = scene.page_id("Participants", "twice")
+    await scene.run(RISK_OF, id="risk of twice", participant="twice")
+    await scene.until(lambda: scene.shows("Risks", "risk of twice", Participant=[page]))
+    await scene.settled()
+    copy = scene.sandbox.people.duplicate(page)
+    scene.sandbox.people.trash(page)
+    await scene.look("participant", "twice")
+
+    await scene.look("page", copy)
+
+    await scene.until(lambda: scene.shows("Risks", "risk of twice", Participant=[copy]))
+
+
 async def test_what_a_killed_process_did_not_hand_over_is_handed_over_at_the_next_start(scene: Scene) -> None:
     await scene.participant("standing")
     page = scene.page_id("Participants", "standing")

@@ -162,6 +162,20 @@ async def test_a_page_with_the_id_of_a_row_whose_page_a_person_took_away_takes_i
     assert await stage.strays() == {}
 
 
+async def test_who_points_at_a_page_that_another_one_takes_the_place_of_is_marked(stage: Stage) -> None:
+    original = await stage.participant("ada")
+    await stage.link("r1", participant=[original])
+    await stage.link("r2")
+    copy = stage.sandbox.people.duplicate(original)
+    stage.sandbox.people.trash(original)
+    await stage.state("ada", PageState.UNLINKED, by_name("participant"))
+
+    await stage.judging().work(await stage.claim(copy))
+
+    marked = await (await stage.conn.execute("select entity, system_id from work where entity = 'risk'")).fetchall()
+    assert marked == [("risk", "r1")]
+
+
 async def test_two_pages_that_claim_one_row_wait_for_a_person(stage: Stage) -> None:
     await stage.insert("r1")
     pages = [stage.sandbox.people.create("Risks", {"Title": "Ramp", "System ID": "r1"}) for _ in range(2)]
