@@ -14,7 +14,7 @@ from state.merge import Json
 # the queue locked is waited for, and nobody claims until the transaction ends
 ALONE: Final[LiteralString] = "lock table work in exclusive mode"
 TAKE_BACK: Final[LiteralString] = """
-update work set fence = null, due_at = clock_timestamp(), attempts = greatest(attempts - 1, 0)
+update work set fence = null, due_at = greatest(clock_timestamp(), not_before), attempts = greatest(attempts - 1, 0)
 where entity = %(entity)s and fence is not null
 """
 
@@ -23,6 +23,12 @@ where entity = %(entity)s and fence is not null
 EMPTY_FIELDS: Final[LiteralString] = """
 update "NotionSyncMapping" set base = base || %(empty)s
 where "entityType" = %(entity_type)s and jsonb_path_exists(base, '$.*.sent')
+"""
+
+# What is on its way in a create that nobody saw answered stands there no more either
+UNSENT: Final[LiteralString] = """
+update "NotionSyncMapping" set pushing = pushing - %(fields)s::text[]
+where "entityType" = %(entity_type)s and "pageState" = 'intended' and pushing is not null
 """
 
 
@@ -35,4 +41,5 @@ async def empty_fields(conn: Connection, entity: str, entity_type: str, empty: M
     await conn.execute(TAKE_BACK, {"entity": entity})
     agreed = {field: {"sent": value, "got": value} for field, value in empty.items()}
     cursor = await conn.execute(EMPTY_FIELDS, {"entity_type": entity_type, "empty": Jsonb(agreed)})
+    await conn.execute(UNSENT, {"entity_type": entity_type, "fields": list(empty)})
     return cursor.rowcount

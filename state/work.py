@@ -147,6 +147,23 @@ from held
 where w.entity = held.entity and w.system_id = held.system_id
 """
 
+# A claimed key is due when its lease ends, so that the index finds them among all
+FREE_LOST: Final[LiteralString] = """
+with lost as (
+    select entity, system_id from work
+    where priority = any (%(priorities)s::smallint[]) and due_at > now()
+      and fence is not null and fence <> all (%(held)s::bigint[])
+    order by entity collate "C", system_id collate "C"
+    for update skip locked
+)
+update work w set
+    fence = null,
+    due_at = greatest(clock_timestamp(), w.not_before),
+    attempts = greatest(w.attempts - 1, 0)
+from lost
+where w.entity = lost.entity and w.system_id = lost.system_id
+"""
+
 HOLD: Final[LiteralString] = """
 select 1 from work
 where entity = %(entity)s and system_id = %(system_id)s and fence = %(fence)s
@@ -390,6 +407,15 @@ class WorkQueue:
         """Free every lease of an earlier process, which can't write any more then; return how many there were."""
         async with self._pool.connection() as conn:
             return (await conn.execute(TAKE_OVER)).rowcount
+
+    async def free_lost(self, held: Sequence[int]) -> int:
+        """Free what is claimed and not among the fences that are held; return how many there were.
+
+        Only for the one who makes all claims, between two of them.
+        """
+        async with self._pool.connection() as conn:
+            arguments = {"held": list(held), "priorities": [int(each) for each in Priority]}
+            return (await conn.execute(FREE_LOST, arguments)).rowcount
 
     async def next_due_s(self, paused: Iterable[str] = ()) -> float | None:
         """Return the seconds until the next key is due (may be negative), or None when the queue is empty."""

@@ -65,8 +65,10 @@ async def _alone(conn: Connection, schema: str) -> AsyncIterator[None]:
 
 async def _fill_again(conn: Connection, entity: Entity, fields: Sequence[str]) -> None:
     """See to it that every page gets the values that went with a removed property."""
-    links = await forgetting.empty_fields(
-        conn, entity.name, entity.table, {key: empty(field_of(entity, key).kind) for key in fields}
-    )
+    nothing = {key: empty(field_of(entity, key).kind) for key in fields}
+    try:
+        links = await forgetting.empty_fields(conn, entity.name, entity.table, nothing)
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+        raise FatalError("the work queue is too busy for a property that was made again", "Run setup again.") from None
     await marking.start(conn, [entity.name])
     log.info("properties.made_again", entity=entity.name, fields=sorted(fields), links=links)

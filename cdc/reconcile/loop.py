@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -28,7 +29,7 @@ from state.changes import PageId, Priority
 from state.database import Pool, said
 from state.errors import PoisonError, internal
 from state.strays import KIND as STRAY
-from state.work import Claim, WorkQueue
+from state.work import Claim, LeaseLost, WorkQueue
 
 BATCH: Final = 100
 IN_HAND: Final = 400
@@ -36,7 +37,10 @@ IN_HAND_BULK: Final = 48
 """Backfill holds fewer keys at a time, so that a live change is always claimed at once."""
 BURST: Final = 3
 """From so many changes on, one query for what was edited lately costs less than a read of each page."""
+ADOPTING: Final = IN_HAND // 2
+"""No more keys of one entity wait for its pages to be looked through: others need hands, too."""
 IDLE_S: Final = 1.0
+FREE_LOST_S: Final = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +78,9 @@ class Reconciler:
         self._entities = entities
         self._observer = observer
         self._wake = asyncio.Event()
-        self._in_hand = 0
+        self._held: Counter[int] = Counter()        # fences of what is in hand; twice while it is handed on
+        self._adopting: Counter[str] = Counter()    # keys that wait for the pages of their entity
+        self._freed_s = 0.0
         self._stopping = False
         self.paused = paused
 
@@ -92,6 +98,7 @@ class Reconciler:
         async with asyncio.TaskGroup() as tasks:
             while not self._stopping:
                 self._wake.clear()
+                await self._free_lost()
                 claims = await self._claim()
                 if not claims:
                     await self._rest()
@@ -103,11 +110,29 @@ class Reconciler:
         if self._in_hand >= IN_HAND:
             return ()
         lowest = Priority.BACKFILL if self._in_hand < IN_HAND_BULK else Priority.MANUAL
-        return await self._queue.claim(limit=BATCH, lowest=lowest, paused=self.paused.names(self._now_s()))
+        return await self._queue.claim(limit=BATCH, lowest=lowest, paused=self._left_alone())
+
+    def _left_alone(self) -> tuple[str, ...]:
+        """Return the entities of which nothing is claimed now."""
+        waiting = tuple(name for name, keys in self._adopting.items() if keys >= ADOPTING)
+        return (*self.paused.names(self._now_s()), *waiting)
+
+    async def _free_lost(self) -> None:
+        """Give back what is claimed and in nobody's hands: the answer to a claim, or what had it in hand, was lost."""
+        if self._now_s() - self._freed_s < FREE_LOST_S:
+            return
+        self._freed_s = self._now_s()
+        freed = await self._queue.free_lost(tuple((+self._held).keys()))
+        if freed:
+            log.warning("claims.lost", keys=freed)
+
+    @property
+    def _in_hand(self) -> int:
+        return self._held.total()
 
     async def _rest(self) -> None:
         """Wait until woken, until the next key is due, or a moment."""
-        due_s = await self._queue.next_due_s(self.paused.names(self._now_s())) if self._in_hand < IN_HAND else None
+        due_s = await self._queue.next_due_s(self._left_alone()) if self._in_hand < IN_HAND else None
         # what is due but was not claimed waits for room, which wakes us
         wait_s = IDLE_S if due_s is None or due_s <= 0 else min(IDLE_S, due_s)
         try:
@@ -129,11 +154,11 @@ class Reconciler:
                     await work.finish(conn, tuple(unchanged))
                 for claim in claims:
                     if claim not in unchanged:
-                        self._spawn(tasks, self._one(claim, partial(self._look_up, claim)))
+                        self._spawn(tasks, [claim], self._one(claim, partial(self._look_up, claim)))
                 return
             if name == STRAY:
                 for claim in claims:
-                    self._spawn(tasks, self._one(claim, partial(self._judge, claim)))
+                    self._spawn(tasks, [claim], self._one(claim, partial(self._judge, claim)))
                 return
             entity = self._entities.get(name)
             if entity is None:
@@ -141,7 +166,7 @@ class Reconciler:
                 await self._returning.finish(claims)
                 return
             if not self._adoption.done(entity):
-                self._spawn(tasks, self._adopt_first(tasks, entity, claims), keys=len(claims))
+                self._spawn(tasks, claims, self._adopt_first(tasks, entity, claims))
                 return
             situations = await self._reader.read(entity, claims)
             self.paused.heal(name)
@@ -164,12 +189,12 @@ class Reconciler:
         """Give each key a task. Many changes, or some that follow them, share a look at what was edited lately."""
         burst = [now for now in situations if isinstance(now.plan, Look) and self._meeting.may_share_a_look(now)]
         if len(burst) >= BURST or (burst and self._looks.lately(entity)):
-            self._spawn(tasks, self._look_for_all(tasks, entity, burst), keys=len(burst))
+            self._spawn(tasks, [now.claim for now in burst], self._look_for_all(tasks, entity, burst))
         else:
             burst = []
         for now in situations:
             if now not in burst:
-                self._spawn(tasks, self._one(now.claim, partial(self._acting.act, now)))
+                self._spawn(tasks, [now.claim], self._one(now.claim, partial(self._acting.act, now)))
 
     async def _look_for_all(self, tasks: asyncio.TaskGroup, entity: Entity, burst: Sequence[Situation]) -> None:
         """Look once at what was edited lately; if that fails, each looks at its own page."""
@@ -188,36 +213,54 @@ class Reconciler:
             return
         for now in burst:
             go_on = partial(self._acting.act, now) if edited is None else partial(self._after_look, now, edited)
-            self._spawn(tasks, self._one(now.claim, go_on))
+            self._spawn(tasks, [now.claim], self._one(now.claim, go_on))
 
     async def _after_look(self, now: Situation, edited: Mapping[PageId, Page]) -> str:
         return await self._acting.go_on(await self._meeting.after_look(now, edited))
 
     async def _adopt_first(self, tasks: asyncio.TaskGroup, entity: Entity, claims: Sequence[Claim]) -> None:
         """Link the pages that stand already, then take the keys: given back, they would come after their children."""
+        keys = len(claims)
+        self._adopting[entity.name] += keys
         try:
             adopting = asyncio.create_task(self._adoption.ensure(entity), name="adopt")
             try:
                 # which may take longer than the keys are ours
                 while not (await asyncio.wait([adopting], timeout=self._queue.lease_s / 3))[0]:
-                    claims = [await self._queue.renew(claim) for claim in claims]
+                    claims = await self._still_ours(claims)
             finally:
+                self._adopting[entity.name] -= keys
                 await end([adopting])
             await adopting
+            # linked and marked by now
+            claims = await self._still_ours(claims)
         except FORESEEN as error:
             await self._returning.failed_batch(entity.name, claims, error)
         except Exception as error:  # noqa: BLE001 - whatever stands on these pages, other entities go on
             await self._returning.failed_batch(entity.name, claims, PoisonError(INTERNAL, internal(error)))
         else:
-            if not self._stopping:
+            if claims and not self._stopping:
                 await self._take(tasks, entity.name, claims)
 
-    def _spawn(self, tasks: asyncio.TaskGroup, task: Coroutine[None, None, None], *, keys: int = 1) -> None:
+    async def _still_ours(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+        """Renew what is still ours; a key that was taken over costs the others nothing."""
+        kept = []
+        for claim in claims:
+            try:
+                kept.append(await self._queue.renew(claim))
+            except LeaseLost:
+                log.info("lease.lost", entity=claim.entity)
+        return kept
+
+    def _spawn(self, tasks: asyncio.TaskGroup, claims: Sequence[Claim], task: Coroutine[None, None, None]) -> None:
+        fences = [claim.fence for claim in claims]
+
         def ended(_: asyncio.Task[None]) -> None:
-            self._in_hand -= keys
+            self._held.subtract(fences)
+            self._held = +self._held
             self.wake()
 
-        self._in_hand += keys
+        self._held.update(fences)
         tasks.create_task(task, name="reconcile").add_done_callback(ended)
 
     async def _one(self, claim: Claim, do: Callable[[], Awaitable[str | None]]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final
 
 from cdc.reconcile import crossing
@@ -108,7 +107,7 @@ class Meeting:
         unedited = _unedited(now.link)
         assert unedited is not None
         # what was edited since the look began, nobody saw: it may have begun so long before the link was read
-        now = replace(now, link=replace(now.link, read_at=now.link.read_at - timedelta(seconds=SHARED_S)))
+        now = replace(now, seen_before_s=SHARED_S)
         then = await self.merged(now, unedited)
         if then is None or then.left is None:
             return then

@@ -51,6 +51,7 @@ class Situation:
     row: Row | None = None
     hashes: bytes = b""             # of the row's columns, see state.stamps
     left: Absorbed | None = None    # the page was looked at, and this is left to do
+    seen_before_s: float = 0.0      # that look was, at most, so long before the link was read
 
     @property
     def plan(self) -> Plan:
@@ -179,13 +180,14 @@ class Reader:
         return found
 
     async def _differing(self, found: Mapping[str, Read]) -> frozenset[Key]:
-        shown = {key: lookups.digest(name) for read in found.values() for key, name in read.shown.items()}
+        # every one of them: what was read again, and what was not, may show one row's name before and after a change
+        shown = [(key, lookups.digest(name)) for read in found.values() for key, name in read.shown.items()]
         if not shown:
             return frozenset()
         async with self._pool.connection() as conn:
-            remembered = await lookups.seed(conn, shown)
+            remembered = await lookups.seed(conn, dict(shown))
         return frozenset(
-            key for key, digest in shown.items() if not lookups.is_shown(remembered.get(key, digest), digest)
+            key for key, digest in shown if not lookups.is_shown(remembered.get(key, digest), digest)
         )
 
 

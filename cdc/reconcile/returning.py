@@ -67,8 +67,6 @@ class Returning:
 
     async def failed_batch(self, name: str, claims: Sequence[Claim], error: Foreseen) -> None:
         """The whole batch met the error, so it is no single key's fault: nothing is counted or parked."""
-        if isinstance(error, LeaseLost):
-            return
         if isinstance(error, FatalError):
             raise error
         wait_s = BATCH_WAIT_S

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -193,7 +193,8 @@ def _written(now: Situation, plan: Update | None, page: Page | None) -> Mapping[
     shared = {key: value for key, value in plan.values.items() if key in now.ours.shared}
     seen = {**{key: pair.got for key, pair in now.link.base.items() if not isinstance(pair.got, Absent)}, **plan.seen}
     return crossing.remembered(
-        shared, seen, page.values, read_at=now.link.read_at, wrote_at=datetime.now(UTC)
+        shared, seen, page.values,
+        read_at=now.link.read_at - timedelta(seconds=now.seen_before_s), wrote_at=datetime.now(UTC),
     ) or before
 
 

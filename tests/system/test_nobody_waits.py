@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -24,6 +25,10 @@ select exists (
 GIVE_UP = """
 select bool_or(pg_cancel_backend(pid))
 from pg_locks where not granted and relation = 'notion_sync."NotionSyncMapping"'::regclass
+"""
+CLAIMED: Final = """
+insert into notion_sync.work (entity, system_id, reasons, priority, fence, attempts, due_at)
+values ('risk', %(id)s, 1, 0, nextval('notion_sync.work_fence'), 1, clock_timestamp() + interval '1 hour')
 """
 
 
@@ -83,3 +88,14 @@ async def test_a_page_that_trips_up_a_shared_look_keeps_nobody_from_looking_at_t
     await scene.until(lambda: all(scene.shows("Risks", system_id, Title="Rail") for system_id in ids))
     assert "look.failed" in {event.get("event") for event in scene.service.events}
     assert sum(event.get("event") == "stream.started" for event in scene.service.events) == 1
+
+
+async def test_a_claim_whose_answer_was_lost_does_not_wait_for_its_lease(scene: Scene) -> None:
+    await scene.run(RISK, id="claimed")
+    await scene.settled()
+
+    await scene.run(CLAIMED, id="claimed")
+
+    await scene.until_true("select not exists (select from notion_sync.work where system_id = 'claimed')")
+    assert await scene.value("select count(*) from notion_sync.parked") == 0
+    assert "claims.lost" in {event.get("event") for event in scene.service.events}

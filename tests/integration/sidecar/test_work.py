@@ -166,6 +166,21 @@ async def test_a_new_process_takes_the_leases_of_the_dead_one_without_counting_t
         await queue.renew(dead)
 
 
+async def test_a_claim_that_nobody_holds_is_freed_and_others_are_not(pool: Pool, queue: WorkQueue) -> None:
+    await mark(pool, RISK)
+    lost = await one(queue)
+    await mark(pool, Key("risk", "r2"))
+    held = await one(queue)
+    await mark(pool, Key("risk", "r3"))
+
+    assert await queue.free_lost([held.fence]) == 1
+
+    assert sorted(ids(await claim(queue))) == ["r1", "r3"]
+    await queue.renew(held)
+    with pytest.raises(LeaseLost):
+        await queue.renew(lost)
+
+
 async def test_what_is_given_back_waits_unless_it_is_marked(pool: Pool, queue: WorkQueue) -> None:
     await mark(pool, RISK)
     async with pool.connection() as conn:
