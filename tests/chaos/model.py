@@ -170,11 +170,12 @@ def pages_without_rows(end: Ending) -> Iterator[str]:
             steps = [one for one in end.pages.changes if one.page_id == page_id and one.prop is None and not one.made]
             if steps and steps[-1].by != "bot":
                 continue
-            if shown["System ID"] not in rows and not _flagged(end, page_id):
+            asked = (table.entity, shown["System ID"]) in undecided
+            if shown["System ID"] not in rows and not asked and not _flagged(end, page_id):
                 yield f"{table.name} {shown['System ID']}: the row is gone, its page {page_id} is not"
             elif (
                 page_id not in linked and shown["System ID"] in rows
-                and (table.entity, shown["System ID"]) not in undecided and _edited_by_people(end, page_id)
+                and not asked and _edited_by_people(end, page_id)
             ):
                 yield f"{table.name} {shown['System ID']}: page {page_id} is ours, and no row's"
 
