@@ -232,8 +232,6 @@ class Reconciler:
                 self._adopting[entity.name] -= keys
                 await end([adopting])
             await adopting
-            # linked and marked by now
-            claims = await self._still_ours(claims)
         except FORESEEN as error:
             await self._returning.failed_batch(entity.name, claims, error)
         except Exception as error:  # noqa: BLE001 - whatever stands on these pages, other entities go on
