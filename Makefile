@@ -13,7 +13,7 @@ PY := .venv/bin/python
 READY := .venv/.stamp
 # most tests wait for other processes most of the time; a file stays with one worker, which has a Postgres of its own
 # in the order of the folders: the quick ones come last, and no worker is left alone with the slowest file
-WORKERS := -n 4 --dist loadfile --no-loadscope-reorder
+WORKERS := -n 5 --dist loadfile --no-loadscope-reorder
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile

@@ -70,7 +70,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ and not os.environ.get("TEST_DATABASE
 
 settings.register_profile("fast", deadline=None, max_examples=50, print_blob=True)
 settings.register_profile(
-    "thorough", deadline=None, max_examples=500, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "thorough", deadline=None, max_examples=300, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
