@@ -5,6 +5,7 @@ What the page gets is left to be sent, as `Situation.left`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -22,6 +23,7 @@ from cdc.watch.mirrors import astray
 from cdc.watch.schema import SchemaWatch
 from sinks.base import Page, PageSink
 from sinks.mapping.entities import field_of
+from sinks.mapping.likeness import alike
 from sinks.mapping.model import Kind
 from state import audit, links, work
 from state.changes import Absent, PageId, Priority, Reason
@@ -32,6 +34,8 @@ SHARED_LOOK_LASTS_S: Final = 60.0
 """A burst takes as long as Notion's window makes it, and what is edited meanwhile is found by the next look."""
 CAPTURE_BEHIND_S: Final = 2.0
 """So long a clash waits for the log to tell of MapAble's change, and of its time."""
+LANDS_S: Final = 5.0
+"""So long after a start, what an earlier process had on its way may still come to land, and be taken for an edit."""
 NO_ROW: Final = "page.back_without_row"
 
 
@@ -55,6 +59,7 @@ class Meeting:
         self._absorber = absorber
         self._leaving = leaving
         self._schema = schema
+        self._landed_s = time.monotonic() + LANDS_S
         self._always_read = always_read    # manual-review: never overwrite what may have been edited a moment ago
 
     async def seen(self, now: Situation, page: Page) -> Situation | None:
@@ -77,6 +82,11 @@ class Meeting:
             async with self._pool.connection() as conn:
                 pointing = dict.fromkeys(await astray(conn, now.entity, [page]), None)
                 await work.mark(conn, pointing, reason=Reason.THEIRS, priority=Priority.LIVE)
+        wait_s = self._landed_s - time.monotonic()
+        if wait_s > 0 and _unanswered(now, page):
+            async with self._pool.connection() as conn:
+                await work.release(conn, now.claim, wait_s=wait_s, counts=False, hold_marks=True)
+            return None
         return await self.merged(now, page)
 
     def may_share_a_look(self, now: Situation) -> bool:
@@ -148,6 +158,15 @@ class Meeting:
             if not page.in_trash and not known:
                 await audit.append(conn, audit.Entry(NO_ROW, now.claim.key, now.participant_id, page.page_id))
             await work.finish(conn, [now.claim])
+
+
+def _unanswered(now: Situation, page: Page) -> bool:
+    """Whether a write of ours that nobody saw answered does not show on the page."""
+    assert now.link is not None
+    return any(
+        key in page.values and not alike(field_of(now.entity, key).kind)(value, page.values[key])
+        for key, value in (now.link.pushing or {}).items()
+    )
 
 
 def _unedited(link: Link) -> Page | None:
