@@ -24,7 +24,7 @@ join unnest(%(kinds)s::text[], %(ids)s::text[]) as k (kind, system_id) using (ki
 """
 
 # A name is on all pages that show one, or they are marked, only where its bare digest is remembered. Behind UNSURE, or
-# with nothing behind it, pages may show another one, and its key is marked, or in hand
+# with nothing behind it, pages may show another one: the next time that its key is looked at, all of them are marked
 UNSURE: Final = b"?"
 
 SPREAD: Final[LiteralString] = """

@@ -131,38 +131,38 @@ from unnest(%(entities)s::text[], %(ids)s::text[], %(fences)s::bigint[]) as c (e
 where w.entity = c.entity and w.system_id = c.system_id and w.fence = c.fence
 """
 
-# Only by the process that just became the active one: whoever held these leases is gone, or fenced off by this.
-# Their attempts did not fail, they were cut short: a few restarts must not bring work closer to being parked.
-TAKE_OVER: Final[LiteralString] = """
-with held as (
-    select entity, system_id from work where fence is not null
-    order by entity collate "C", system_id collate "C"
-    for update
-)
+# In key order, as capture locks. Their attempts did not fail, they were cut short: a few restarts must not bring
+# work closer to being parked
+_FREE: Final[LiteralString] = """
 update work w set
     fence = null,
     due_at = greatest(clock_timestamp(), w.not_before),
     attempts = greatest(w.attempts - 1, 0)
-from held
-where w.entity = held.entity and w.system_id = held.system_id
+from freed
+where w.entity = freed.entity and w.system_id = freed.system_id
 """
 
+# Only by the process that just became the active one: whoever held these leases is gone, or fenced off by this
+TAKE_OVER: Final[LiteralString] = f"""
+with freed as (
+    select entity, system_id from work where fence is not null
+    order by entity collate "C", system_id collate "C"
+    for update
+)
+{_FREE}
+"""  # noqa: S608 - made of two constants
+
 # A claimed key is due when its lease ends, so that the index finds them among all
-FREE_LOST: Final[LiteralString] = """
-with lost as (
+FREE_LOST: Final[LiteralString] = f"""
+with freed as (
     select entity, system_id from work
     where priority = any (%(priorities)s::smallint[]) and due_at > now()
       and fence is not null and fence <> all (%(held)s::bigint[])
     order by entity collate "C", system_id collate "C"
     for update skip locked
 )
-update work w set
-    fence = null,
-    due_at = greatest(clock_timestamp(), w.not_before),
-    attempts = greatest(w.attempts - 1, 0)
-from lost
-where w.entity = lost.entity and w.system_id = lost.system_id
-"""
+{_FREE}
+"""  # noqa: S608 - made of two constants
 
 HOLD: Final[LiteralString] = """
 select 1 from work

@@ -78,7 +78,7 @@ class Reconciler:
         self._entities = entities
         self._observer = observer
         self._wake = asyncio.Event()
-        self._held: Counter[int] = Counter()        # fences of what is in hand; twice while it is handed on
+        self._held: Counter[int] = Counter()        # fences of what is in hand, twice while handed on
         self._adopting: Counter[str] = Counter()    # keys that wait for the pages of their entity
         self._freed_s = 0.0
         self._stopping = False
@@ -122,7 +122,7 @@ class Reconciler:
         if self._now_s() - self._freed_s < FREE_LOST_S:
             return
         self._freed_s = self._now_s()
-        freed = await self._queue.free_lost(tuple((+self._held).keys()))
+        freed = await self._queue.free_lost(tuple(self._held))
         if freed:
             log.warning("claims.lost", keys=freed)
 
@@ -200,13 +200,9 @@ class Reconciler:
         """Look once at what was edited lately; if that fails, each looks at its own page."""
         edited: Mapping[PageId, Page] | None = None
         try:
-            # no longer than the keys are ours
+            # no longer than the keys are ours: the first look of all sees every page
             async with asyncio.timeout(self._queue.lease_s / 2):
                 edited = await self._looks.shared(entity, Priority.LIVE)
-        except TimeoutError:
-            for now in burst:
-                await self._returning.release(now.claim, 0)
-            return
         except Exception as error:  # noqa: BLE001 - one page that trips us up must not end all
             log.info("look.failed", entity=entity.name, why=said(error))
         if self._stopping:
@@ -255,7 +251,9 @@ class Reconciler:
 
         def ended(_: asyncio.Task[None]) -> None:
             self._held.subtract(fences)
-            self._held = +self._held
+            for fence in fences:
+                if not self._held[fence]:
+                    del self._held[fence]
             self.wake()
 
         self._held.update(fences)
