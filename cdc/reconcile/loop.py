@@ -202,7 +202,7 @@ class Reconciler:
         try:
             # no longer than the keys are ours: the first look of all sees every page
             async with asyncio.timeout(self._queue.lease_s / 2):
-                edited = await self._looks.shared(entity, Priority.LIVE)
+                edited = await self._looks.shared(entity)
         except Exception as error:  # noqa: BLE001 - one page that trips us up must not end all
             log.info("look.failed", entity=entity.name, why=said(error))
         if self._stopping:

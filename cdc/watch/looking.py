@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
+from cdc.shared import Shared
 from cdc.watch.noticing import Noticed, notice
 from sinks.base import Page, PageSink
 from sinks.mapping.model import Entity
@@ -70,29 +71,21 @@ class Looks:
         self._stopwatch = stopwatch
         self._observer = observer
         self._notion_time = NotionTime()
-        self._looking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._last: dict[str, tuple[float, Mapping[PageId, Page]]] = {}     # when it began, and what it found
+        self._shared: dict[str, Shared[Mapping[PageId, Page]]] = {}
 
     def lately(self, entity: Entity) -> bool:
         """Whether somebody has just looked, so that `shared` costs nothing and keeps nobody waiting."""
-        last = self._last.get(entity.name)
-        return last is not None and last[0] >= self._stopwatch() - SHARED_S
+        return entity.name in self._shared and self._shared[entity.name].has(SHARED_S)
 
-    async def shared(self, entity: Entity, priority: Priority) -> Mapping[PageId, Page]:
-        """Return what `edited` finds, or has found for somebody else since `SHARED_S` ago."""
-        asked_s = self._stopwatch()
-        async with self._looking[entity.name]:
-            last = self._last.get(entity.name)
-            if last is None or last[0] < asked_s - SHARED_S:
-                last = self._stopwatch(), await self.edited(entity, priority)
-                self._last[entity.name] = last
-                asyncio.get_running_loop().call_later(SHARED_S, self._forget, entity.name, last)
-            return last[1]
-
-    def _forget(self, name: str, look: tuple[float, Mapping[PageId, Page]]) -> None:
+    async def shared(self, entity: Entity) -> Mapping[PageId, Page]:
+        """Return what `edited` finds for live changes, or has found for somebody else since `SHARED_S` ago."""
+        if entity.name not in self._shared:
+            self._shared[entity.name] = Shared(partial(self.edited, entity, Priority.LIVE), self._stopwatch)
+        shared = self._shared[entity.name]
+        found = await shared.younger_than(SHARED_S)
         # the first look of all holds every page there is
-        if self._last.get(name) is look:
-            del self._last[name]
+        asyncio.get_running_loop().call_later(SHARED_S, shared.forget, SHARED_S)
+        return found
 
     async def edited(self, entity: Entity, priority: Priority) -> Mapping[PageId, Page]:
         """Return the pages edited since the last look, and some more, as they are now.

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Middleware
 
 from cdc.app import Parts
 from cdc.operate.orders import Orders
+from cdc.shared import Shared
 from cdc.web.answers import REASON
 from cdc.web.application import Handler, Routes
 from cdc.web.auth import Guard, now_s
@@ -22,7 +23,6 @@ from cdc.web.dashboard.overview import OverviewPage
 from cdc.web.dashboard.pages import STATIC, Pages
 from cdc.web.dashboard.record import RecordPage
 from cdc.web.dashboard.setaside import SetAsidePages
-from cdc.web.dashboard.shared import Shared
 from cdc.web.status import Overview
 
 MACHINES: Final = ("/api/", "/healthz", "/readyz", "/metrics")

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from cdc.app import Parts
 from cdc.operate.health import health, notes, waiting
+from cdc.shared import Shared
 from cdc.web.application import Routes
 from cdc.web.dashboard.front import Front
 from cdc.web.dashboard.sessions import Session
-from cdc.web.dashboard.shared import Shared
 from sinks.mapping.entities import ENTITIES
 from state import audit
 

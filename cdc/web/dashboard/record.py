@@ -15,6 +15,7 @@ from cdc.operate.health import Level, health
 from cdc.operate.orders import Declined, Orders
 from cdc.operate.record import FieldTold, Told, explain
 from cdc.operate.showing import Value, value_of
+from cdc.shared import Shared
 from cdc.web.answers import Refusal
 from cdc.web.application import Routes
 from cdc.web.auth import Guard
@@ -23,7 +24,6 @@ from cdc.web.dashboard.forms import Form
 from cdc.web.dashboard.front import Front, go_on
 from cdc.web.dashboard.overview import SHARED_S
 from cdc.web.dashboard.sessions import Session
-from cdc.web.dashboard.shared import Shared
 from cdc.web.sync import STATUS
 from sinks.mapping.entities import ENTITIES, by_name
 from sinks.mapping.model import Entity

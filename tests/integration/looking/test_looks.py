@@ -159,11 +159,9 @@ async def test_who_comes_while_somebody_looks_or_soon_after_shares_the_look(stag
     stage.sandbox.people.edit(page, {"Title": "Ramp"})
     stage.sandbox.clear_requests()
 
-    first, second = await asyncio.gather(
-        stage.looks.shared(RISK, Priority.LIVE), stage.looks.shared(RISK, Priority.LIVE)
-    )
+    first, second = await asyncio.gather(stage.looks.shared(RISK), stage.looks.shared(RISK))
     stage.clock.turn(SHARED_S)
-    third = await stage.looks.shared(RISK, Priority.LIVE)
+    third = await stage.looks.shared(RISK)
 
     assert first[page].values["title"] == "Ramp"
     assert first is second is third
@@ -172,11 +170,11 @@ async def test_who_comes_while_somebody_looks_or_soon_after_shares_the_look(stag
 
 async def test_who_comes_later_looks_again(stage: Stage) -> None:
     page = await stage.link("r1")
-    await stage.looks.shared(RISK, Priority.LIVE)
+    await stage.looks.shared(RISK)
     stage.sandbox.people.edit(page, {"Title": "Ramp"})
     stage.clock.turn(SHARED_S + 0.1)
 
-    found = await stage.looks.shared(RISK, Priority.LIVE)
+    found = await stage.looks.shared(RISK)
 
     assert found[page].values["title"] == "Ramp"
 
@@ -186,10 +184,10 @@ async def test_a_look_that_failed_is_shared_with_nobody(stage: Stage) -> None:
     stage.sandbox.faults.script(kind="404", path_pattern="/v1/data_sources/.*/query")
 
     with pytest.raises(EntityUnavailable):
-        await stage.looks.shared(RISK, Priority.LIVE)
+        await stage.looks.shared(RISK)
 
     assert not stage.looks.lately(RISK)
-    assert page in await stage.looks.shared(RISK, Priority.LIVE)
+    assert page in await stage.looks.shared(RISK)
     assert stage.looks.lately(RISK)
     stage.clock.turn(SHARED_S + 0.1)
     assert not stage.looks.lately(RISK)

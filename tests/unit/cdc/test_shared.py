@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cdc.web.dashboard.shared import Shared
+from cdc.shared import Shared
 
 
 class Made:
@@ -89,3 +89,16 @@ async def test_who_goes_away_keeps_nobody_waiting() -> None:
     made.may.set()
 
     assert await other == 2
+
+
+async def test_what_is_too_old_is_let_go_of_and_nothing_else() -> None:
+    made = Made()
+    before = made.shared.has(2.0)
+    await made.shared.younger_than(2.0)
+    made.shared.forget(2.0)
+    fresh = made.shared.has(2.0)
+    made.now_s += 2.1
+
+    made.shared.forget(2.0)
+
+    assert (before, fresh, made.shared.has(10.0)) == (False, True, False)

@@ -27,3 +27,12 @@ class Shared(Generic[T]):
                 began_s = self._now_s()
                 self._kept = (began_s, await self._make())
             return self._kept[1]
+
+    def has(self, age_s: float) -> bool:
+        """Whether `younger_than` would answer at once."""
+        return self._kept is not None and self._kept[0] >= self._now_s() - age_s
+
+    def forget(self, age_s: float) -> None:
+        """Let go of an answer that is older."""
+        if not self.has(age_s):
+            self._kept = None
