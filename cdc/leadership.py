@@ -10,6 +10,7 @@ Notion without having heard from the lock a moment ago.
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Coroutine
@@ -77,7 +78,7 @@ class Office:
     def __init__(self) -> None:
         self.instance = secrets.token_hex(4)
         self._held = False
-        self._heard_s = 0.0
+        self._heard_s = -math.inf
         self._heard = asyncio.Condition()
 
     def session(self, purpose: str) -> str:
@@ -92,7 +93,7 @@ class Office:
             if before is not None and before != self.instance and await _end_sessions(conn, before):
                 # it was alive, and believes in itself until its assurance is too old
                 await asyncio.sleep(FRESH_S + MARGIN_S)
-        self._held, self._heard_s = True, time.monotonic()
+        self._held = True
 
     def leave(self) -> None:
         """This process is not the active one any more, and knows it."""
@@ -111,10 +112,10 @@ class Office:
             if not isinstance(named, dict) or named.get("instance") != self.instance:
                 raise LeadershipLost("another process is active")
 
-    async def heard(self) -> None:
-        """The lock's connection has just answered."""
+    async def heard(self, asked_s: float) -> None:
+        """The lock's connection answered what it was asked then: a process may be paused before it reads an answer."""
         async with self._heard:
-            self._heard_s = time.monotonic()
+            self._heard_s = asked_s
             self._heard.notify_all()
 
     async def assured(self) -> None:
@@ -138,9 +139,10 @@ class Leadership:
         self._office = office
         self._pool = pool
 
-    async def assume(self, _: LockConnection) -> None:
+    async def assume(self, lock: LockConnection) -> None:
         """Become the active one, with the lock in hand and before anything is done: see Office.take."""
         await self._office.take(self._pool)
+        await self._hear(lock)
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[LockConnection | None]:
@@ -168,13 +170,17 @@ class Leadership:
     async def watch(self, conn: LockConnection) -> None:
         """Return never; raises LeadershipLost as soon as the connection is seen to be gone."""
         while True:
-            try:
-                async with asyncio.timeout(ANSWER_S):
-                    await conn.execute("select 1")
-            except (psycopg.Error, TimeoutError):
-                raise LeadershipLost("the lock's connection is gone") from None
-            await self._office.heard()
+            await self._hear(conn)
             await asyncio.sleep(ALIVE_EVERY_S)
+
+    async def _hear(self, conn: LockConnection) -> None:
+        asked_s = time.monotonic()
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await conn.execute("select 1")
+        except (psycopg.Error, TimeoutError):
+            raise LeadershipLost("the lock's connection is gone") from None
+        await self._office.heard(asked_s)
 
     async def _resign(self) -> None:
         with suppress(TimeoutError, psycopg.Error):
