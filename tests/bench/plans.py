@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tests.bench.ground import Connection, Ground, connected, notion, serving
 from tests.bench.report import Line
-from tests.bench.rows import families
+from tests.bench.rows import whole_families
 
 TABLES: Final = frozenset(
     {"User", "NDISPlan", "CarePlan", "Incident", "Complaint", "Risk", "PaymentTransaction", "Worker"}
@@ -26,11 +26,11 @@ WORK: Final = (
 
 async def seen(ground: Ground) -> tuple[dict[str, float], dict[str, str]]:
     """Run the service over large tables and return (what was measured, the slowest statement's plan)."""
-    people = ground.sized(20_000, 2_000)
+    people = ground.sized(12_000, 1_200)
     log = ground.server.home / "log"
     with ground.database() as dsn:
         async with notion() as stand_in, connected(dsn) as conn:
-            rows = await families(conn, people)
+            rows = await whole_families(conn, people)
             await conn.execute("vacuum analyze")
             await _explaining(conn)
             offset = log.stat().st_size

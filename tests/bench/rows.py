@@ -21,6 +21,29 @@ insert into "Risk" (id, title, description, "riskLevel", category, "identifiedBy
 select '{prefix}' || n, 'Risk ' || n, repeat('words ', 20), 'LOW', 'Home', 'Ada', {of}, now()
 from generate_series({first}, {last}) n
 """
+# The tables that `families` leaves empty, a row of each
+OTHERS: Final = (
+    """
+    insert into "CarePlan" (id, "participantId", "planName", goals, services, "startDate", "reviewDate", status,
+        "updatedAt")
+    select 'care' || n, 'p' || n, 'Plan ' || n, '[]', '[]', now(), now(), 'ACTIVE', now()
+    from generate_series(1, {last}) n
+    """,
+    """
+    insert into "Incident" (id, "incidentType", description, "occurredAt", "reportedBy", "participantId", "updatedAt")
+    select 'i' || n, (enum_range(null::"IncidentType"))[1], repeat('words ', 20), now(), 'Ada', 'p' || n, now()
+    from generate_series(1, {last}) n
+    """,
+    """
+    insert into "Complaint" (id, "complaintNumber", source, description, "participantId", "updatedAt")
+    select 'c' || n, 'C-' || n, (enum_range(null::"ComplaintSource"))[1], repeat('words ', 20), 'p' || n, now()
+    from generate_series(1, {last}) n
+    """,
+    """
+    insert into "PaymentTransaction" (id, "planId", "participantId", "providerId", "serviceCode", amount)
+    select 'pay' || n, 'plan' || n, 'p' || n, 'p1', '01_011', 12.5 from generate_series(1, {last}) n
+    """,
+)
 
 
 async def risks(conn: Connection, last: int, *, first: int = 1) -> None:
@@ -40,3 +63,11 @@ async def families(conn: Connection, number: int) -> int:
     of = f"'p' || (1 + (n - 1) % {number})"
     await conn.execute(RISKS.format(prefix="f", first=1, last=3 * number, of=of).encode())
     return 5 * number
+
+
+async def whole_families(conn: Connection, number: int) -> int:
+    """Insert the same, with a row of each other kind for every participant; return how many rows that makes."""
+    rows = await families(conn, number)
+    for statement in OTHERS:
+        await conn.execute(statement.format(last=number).encode())
+    return rows + len(OTHERS) * number
