@@ -26,7 +26,7 @@ from state.changes import Key, Priority, Reason
 from state.copying import WORTH_IT
 from state.database import Connection, Pool
 
-CHUNK: Final = 5_000
+CHUNK: Final = 10_000
 SLICE: Final = 200
 """Frames taken at a time: the writer, in the same loop, waits no longer than these for what the database answered."""
 Observer = Callable[[int, int, Mapping[Key, datetime]], None]

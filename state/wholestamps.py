@@ -49,10 +49,6 @@ on conflict (entity, system_id) do update set
     seeded_lsn = null
 """
 
-KNOWN_AT_ALL: Final[LiteralString] = """
-select exists (select from row_stamp where entity = %(entity)s and system_id = any (%(ids)s::text[]))
-"""
-
 COPY: Final[LiteralString] = "copy row_stamp (entity, system_id, hashes, changed_at, column_times) from stdin"
 
 
@@ -79,11 +75,6 @@ async def move(conn: Connection, entity: str, updates: Sequence[Wrote]) -> None:
 async def copied(conn: Connection, entity: str, inserts: Sequence[Wrote], *, per_column: bool) -> bool:
     """Store as many new rows, unless they are few or something is known of one of them; return whether it is done."""
     if len(inserts) < WORTH_IT:
-        return False
-    arguments = {"entity": entity, "ids": texts(change.system_id for change in inserts)}
-    row = await (await conn.execute(KNOWN_AT_ALL, arguments, prepare=False)).fetchone()
-    assert row is not None
-    if row[0]:
         return False
     # in the order of every other writer, see BEGIN
     return await copy(conn, COPY, [_line(entity, change, per_column=per_column) for change in sorted(inserts)])
