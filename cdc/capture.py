@@ -22,13 +22,15 @@ import structlog
 from cdc.gathering import Gathering, Pending
 from cdc.replication.stream import ReplicationStream
 from state import marking, stamps, streamed, work
-from state.changes import Key, Priority, Reason
+from state.changes import Key, Lsn, Priority, Reason
 from state.copying import WORTH_IT
 from state.database import Connection, Pool
 
 CHUNK: Final = 10_000
 SLICE: Final = 200
 """Frames taken at a time: the writer, in the same loop, waits no longer than these for what the database answered."""
+NOTE_EVERY_S: Final = 0.1
+"""Of what holds nothing to mark: for each row that is sent our own commits come back, several of them."""
 Observer = Callable[[int, int, Mapping[Key, datetime]], None]
 """Called with (changes, keys, when keys were first committed) once they are in the queue."""
 
@@ -68,12 +70,15 @@ class Capture:
         self._observer = observer
         self._ready = asyncio.Event()
         self._room = asyncio.Event()
+        self._passed = asyncio.Event()
+        self._passed_lsn = Lsn(0)       # read so far, and nothing before it is left to be stored
 
     async def run(self, stream: ReplicationStream) -> None:
         """Keep the queue up to date; raises what the stream or the database raises."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read(stream), name="capture read")
             tasks.create_task(self._write(stream), name="capture write")
+            tasks.create_task(self._note(stream), name="capture note")
 
     async def _read(self, stream: ReplicationStream) -> None:
         while True:
@@ -90,17 +95,27 @@ class Capture:
             self._ready.clear()
             pending = self._gathering.swap()
             self._room.set()
-            await self._store(pending)
-            if pending.end_lsn is not None:
-                stream.acknowledge(pending.end_lsn)
+            if pending.keys or pending.swept:
+                await self._store(pending)
+                if pending.end_lsn is not None:
+                    stream.acknowledge(pending.end_lsn)
+            elif pending.end_lsn is not None:
+                self._passed_lsn = pending.end_lsn
+                self._passed.set()
+            _give_way()
+
+    async def _note(self, stream: ReplicationStream) -> None:
+        while True:
+            await self._passed.wait()
+            await asyncio.sleep(NOTE_EVERY_S)
+            self._passed.clear()
+            lsn = self._passed_lsn
+            async with self._pool.connection() as conn:
+                await streamed.note(conn, lsn)
+            stream.acknowledge(lsn)
             _give_way()
 
     async def _store(self, pending: Pending) -> None:
-        if not pending.keys and not pending.swept:
-            if pending.end_lsn is not None:
-                async with self._pool.connection() as conn:
-                    await streamed.note(conn, pending.end_lsn)
-            return
         async with self._pool.connection() as conn, _without_waiting(conn, pending):
             if pending.bulk:
                 # before, and not in, the transaction below: within one the queue's rows are locked in key order

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
+import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -30,8 +28,6 @@ ALIVE: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """A peer that vanished without a word is noticed by the kernel within seconds: nobody waits on a dead connection."""
-TRUSTED_S = 0.2
-"""Less than anybody waits before the next attempt: by then a connection that was cut off is known to be dead."""
 RECONNECT_S = 5.0
 """A pool's own attempts get rarer and rarer; after this long whoever wants a connection next begins anew, at once."""
 
@@ -74,12 +70,9 @@ async def open_pool(
 ) -> AsyncIterator[Pool]:
     """Open a pool of autocommit connections; fails at once when the database can't be reached."""
 
-    # asking a connection that answered a moment ago costs more than many a statement
-    asked_s: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
-
     async def check(conn: Connection) -> None:
-        now_s = asyncio.get_running_loop().time()
-        if now_s - asked_s.get(conn, -math.inf) < TRUSTED_S:
+        # what a server says unasked is that it ends the session; to ask each time costs more than many a statement
+        if not _said_something(conn):
             return
         try:
             await AsyncConnectionPool.check_connection(conn)
@@ -89,7 +82,6 @@ async def open_pool(
             # of them, swallows a cancellation meanwhile, and takes as long as a silent network likes
             await pool.drain()
             raise
-        asked_s[conn] = now_s
 
     pool: Pool = AsyncConnectionPool(
         info, kwargs={"autocommit": True}, min_size=1, max_size=max_size, name=name, open=False, timeout=30,
@@ -104,6 +96,12 @@ async def open_pool(
         yield pool
     finally:
         await pool.close()
+
+
+def _said_something(conn: Connection) -> bool:
+    poll = select.poll()
+    poll.register(conn.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def unreachable(error: Exception) -> TransientError:

@@ -40,6 +40,7 @@ BURST: Final = 3
 ADOPTING: Final = IN_HAND // 2
 """No more keys of one entity wait for its pages to be looked through: others need hands, too."""
 IDLE_S: Final = 1.0
+MOMENT_S: Final = 0.02
 FREE_LOST_S: Final = 5.0
 
 log = structlog.get_logger(__name__)
@@ -100,11 +101,10 @@ class Reconciler:
                 self._wake.clear()
                 await self._free_lost()
                 claims = await self._claim()
-                if not claims:
-                    await self._rest()
-                    continue
                 for name, group in _by_entity(claims).items():
                     await self._take(tasks, name, group)
+                if len(claims) < BATCH:
+                    await self._rest(claimed=bool(claims))
 
     async def _claim(self) -> tuple[Claim, ...]:
         if self._in_hand >= IN_HAND:
@@ -130,16 +130,24 @@ class Reconciler:
     def _in_hand(self) -> int:
         return self._held.total()
 
-    async def _rest(self) -> None:
+    async def _rest(self, *, claimed: bool) -> None:
         """Wait until woken, until the next key is due, or a moment."""
+        # what was just claimed goes first: to ask takes as long as to send a request
+        if await self._woken(MOMENT_S):
+            return
         due_s = await self._queue.next_due_s(self._left_alone()) if self._in_hand < IN_HAND else None
-        # what is due but was not claimed waits for room, which wakes us
-        wait_s = IDLE_S if due_s is None or due_s <= 0 else min(IDLE_S, due_s)
+        if due_s is None or (due_s <= 0 and not claimed):
+            # what is due but was not claimed waits for room, which wakes us
+            due_s = IDLE_S
+        await self._woken(min(IDLE_S, due_s))
+
+    async def _woken(self, wait_s: float) -> bool:
         try:
             async with asyncio.timeout(wait_s):
                 await self._wake.wait()
         except TimeoutError:
-            return
+            return False
+        return True
 
     async def _take(self, tasks: asyncio.TaskGroup, name: str, claims: Sequence[Claim]) -> None:
         """Read a batch of one entity; what needs nothing is cleared at once, the rest gets a task each.
