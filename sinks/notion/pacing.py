@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from state.changes import Priority
 
 BULK_RESERVE: Final = 2
-"""So many requests of the window bulk work leaves to live changes: a look and a write."""
+"""So many requests, of the window and of those in flight, bulk work leaves to live changes: a look and a write."""
 
 FAILURES_TO_OPEN: Final = 3
 PROBE_S: Final = 7.5
@@ -268,12 +268,13 @@ class Pacer:
             heapq.heapify(self._waiters)
 
     def _wait_s(self, priority: int) -> float | None:
-        if self.budget.in_flight >= MAX_IN_FLIGHT:
+        bulk = priority >= Priority.BACKFILL
+        if self.budget.in_flight >= MAX_IN_FLIGHT - (BULK_RESERVE if bulk else 0):
             return None
         now_s = self._clock()
         waits = (
             self.breaker.wait_s(now_s, self.budget.in_flight),
-            self.budget.wait_s(now_s, bulk=priority >= Priority.BACKFILL),
+            self.budget.wait_s(now_s, bulk=bulk),
         )
         return None if None in waits else max(wait for wait in waits if wait is not None)
 

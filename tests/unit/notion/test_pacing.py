@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinks.notion.pacing import (
+    BULK_RESERVE,
     FAILURES_TO_OPEN,
     LEDGER_BLOCK,
     MAX_IN_FLIGHT,
@@ -453,6 +454,28 @@ def test_so_many_at_a_time_and_no_more() -> None:
         return most
 
     assert run(main()) == MAX_IN_FLIGHT
+
+
+def test_a_live_change_does_not_wait_for_an_answer_to_bulk_work() -> None:
+    async def main() -> tuple[int, float]:
+        turns, now_open, most = pacer(0), 0, 0
+
+        async def ask() -> None:
+            nonlocal now_open, most
+            async with turns.turn(Priority.BACKFILL):
+                now_open += 1
+                most = max(most, now_open)
+                await asyncio.sleep(10)
+                now_open -= 1
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(50):
+                tasks.create_task(ask())
+            await asyncio.sleep(1)
+            async with turns.turn(Priority.LIVE) as live:
+                return most, live.waited_s
+
+    assert run(main()) == (MAX_IN_FLIGHT - BULK_RESERVE, 0)
 
 
 def test_a_turn_says_how_long_it_was_waited_for() -> None:
