@@ -129,7 +129,7 @@ class Capture:
                 if pending.swept:
                     await marking.start(conn, sorted(pending.swept))
                 if pending.end_lsn is not None:
-                    await work.save_position(conn, self._slot, pending.end_lsn)
+                    await streamed.save(conn, self._slot, pending.end_lsn)
         self._observer(pending.changes, pending.keys, pending.committed)
         self._on_marked()
         log.debug("changes.marked", changes=pending.changes, keys=pending.keys, swept=len(pending.swept))
@@ -138,6 +138,6 @@ class Capture:
         """Store when rows were changed, with the first of their marks: who sees a mark sees this, too."""
         if not pending.rows:
             return
-        done = await work.position(conn, self._slot)
+        done = await streamed.position(conn, self._slot)
         for entity, rows in sorted(pending.rows.items()):
             await stamps.store(conn, entity, rows, done=done, per_column=self._per_column)

@@ -25,7 +25,7 @@ from cdc.replication.making import Tell
 from cdc.replication.pressure import Pressure, pressure
 from cdc.replication.slot import SlotState
 from sinks.mapping.entities import ENTITIES
-from state import audit, looks, stamps, streamed, work
+from state import audit, looks, stamps, streamed
 from state import settings as facts
 from state.changes import Key, Lsn
 from state.database import Connection
@@ -103,7 +103,7 @@ class SlotGuard:
                 await stamps.forget(conn, [entity.name for entity in ENTITIES])
                 # a sweep marks every row once the pages were looked at
                 await looks.request(conn, [entity.name for entity in self._parts.settings.entities])
-                await work.save_position(conn, self._slot, found.confirmed_flush_lsn)
+                await streamed.save(conn, self._slot, found.confirmed_flush_lsn)
                 await audit.append(
                     conn, audit.Entry(AHEAD, Key("slot", self._slot), detail={"missedBytes": missed_bytes})
                 )
@@ -181,7 +181,7 @@ class SlotGuard:
 
     async def _begin(self, conn: Connection, lsn: Lsn | None) -> None:
         if lsn is not None:
-            await work.save_position(conn, self._slot, lsn)
+            await streamed.save(conn, self._slot, lsn)
 
     async def _mark_all(self) -> None:
         await self._parts.marker.start(self._parts.settings.entities)

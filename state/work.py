@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 
 from state import fresh
 from state.arrays import numbers, texts
-from state.changes import Key, Lsn, Priority, Reason
+from state.changes import Key, Priority, Reason
 from state.database import Connection, Pool
 from state.errors import SyncError
 
@@ -213,21 +213,6 @@ DEPTH: Final[LiteralString] = """
 select priority, count(*), extract(epoch from clock_timestamp() - min(marked_at))::float8 from work group by priority
 """
 
-# Held until the transaction ends: two processes that both take themselves for the active one go one after the other
-POSITION: Final[LiteralString] = """
-select (position - '0/0')::int8 from stream_position where slot = %(slot)s for update
-"""
-
-SAVE_POSITION: Final[LiteralString] = """
-insert into stream_position as p (slot, position) values (%(slot)s, '0/0'::pg_lsn + %(lsn)s::numeric)
-on conflict (slot) do update
--- greatest(): a late writer may replay work; moving back would hide that it had been done
-set position = greatest(p.position, excluded.position)
-"""
-
-FORGET_POSITION: Final[LiteralString] = "delete from stream_position where slot = %(slot)s"
-
-
 class LeaseLost(SyncError):
     """Another worker owns the key now; nothing of ours may be written."""
 
@@ -301,22 +286,6 @@ async def mark_linked(
         },
     )
     return tuple(row[0] for row in await cursor.fetchall())
-
-
-async def position(conn: Connection, slot: str) -> Lsn:
-    """Return how far the log is in the queue, and keep others from moving it until the transaction ends."""
-    row = await (await conn.execute(POSITION, {"slot": slot})).fetchone()
-    return Lsn(row[0] if row is not None else 0)
-
-
-async def save_position(conn: Connection, slot: str, lsn: Lsn) -> None:
-    """Store how far the log is in the queue. Never moves backwards."""
-    await conn.execute(SAVE_POSITION, {"slot": slot, "lsn": lsn})
-
-
-async def forget_position(conn: Connection, slot: str) -> None:
-    """Forget how far the log was read: a slot that is made anew may be of another log."""
-    await conn.execute(FORGET_POSITION, {"slot": slot})
 
 
 async def hold(conn: Connection, claim: Claim) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from state import parking, work
+from state import parking, streamed, work
 from state.changes import Key, Lsn, Priority, Reason
 from state.database import Pool
 from state.work import Claim, LeaseLost, Parked, WorkQueue
@@ -295,7 +295,7 @@ async def test_writers_in_any_order_do_not_deadlock(pool: Pool, queue: WorkQueue
 async def test_the_position_in_the_log_never_moves_back(pool: Pool) -> None:
     async with pool.connection() as conn:
         for lsn in (50, 100, 70):
-            await work.save_position(conn, "slot", Lsn(lsn))
+            await streamed.save(conn, "slot", Lsn(lsn))
         row = await (await conn.execute("select position = '0/0'::pg_lsn + 100 from stream_position")).fetchone()
 
     assert row == (True,)
