@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-REASON: Final = "reason"
+REASON: Final = web.ResponseKey("reason", str)
 """Where an answer keeps its reason for who makes another form of it."""
 
 
