@@ -92,10 +92,21 @@ where w.entity = due.entity and w.system_id = due.system_id
 returning w.entity, w.system_id, w.gen, w.reasons, w.priority, w.fence, w.attempts, w.xid::text as xid, w.marked_at
 """
 
+# A lease that is young is only looked at, under a lock: to move its end writes the row and both of its index entries
 RENEW: Final[LiteralString] = """
-update work set due_at = clock_timestamp() + make_interval(secs => %(lease_s)s)
-where entity = %(entity)s and system_id = %(system_id)s and fence = %(fence)s
-returning entity, system_id, gen, reasons, priority, fence, attempts, xid::text as xid, marked_at
+with held as (
+    select entity, system_id, gen, reasons, priority, fence, attempts, xid::text as xid, marked_at,
+        due_at < clock_timestamp() + make_interval(secs => %(lease_s)s * 0.75) as ends_soon
+    from work
+    where entity = %(entity)s and system_id = %(system_id)s and fence = %(fence)s
+    for update
+),
+extended as (
+    update work w set due_at = clock_timestamp() + make_interval(secs => %(lease_s)s)
+    from held h
+    where w.entity = h.entity and w.system_id = h.system_id and h.ends_soon
+)
+select entity, system_id, gen, reasons, priority, fence, attempts, xid, marked_at from held
 """
 
 CLEAR: Final[LiteralString] = """
@@ -361,7 +372,10 @@ class WorkQueue:
         return tuple(sorted(claims, key=lambda claim: (claim.priority, claim.marked_at)))
 
     async def renew(self, claim: Claim, conn: Connection | None = None) -> Claim:
-        """Extend the lease and return the key as it stands now; raises LeaseLost when it is no longer ours."""
+        """Make the lease last and return the key as it stands now; raises LeaseLost when it is no longer ours.
+
+        Three quarters of a lease are left afterwards, or more.
+        """
         async with (
             nullcontext(conn) if conn is not None else self._pool.connection() as used,
             used.cursor(row_factory=class_row(Claim)) as cursor,

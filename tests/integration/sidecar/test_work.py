@@ -152,6 +152,23 @@ async def test_a_renewed_lease_knows_of_marks_since(pool: Pool, queue: WorkQueue
     assert await left(pool) == 0
 
 
+@pytest.mark.parametrize(("lease_s", "written"), [(100.0, False), (30.0, True)])
+async def test_a_lease_is_made_to_last_when_a_quarter_of_it_is_used_up(
+    pool: Pool, lease_s: float, written: bool
+) -> None:
+    await mark(pool, RISK)
+    claimed = await one(WorkQueue(pool, lease_s=lease_s))
+    async with pool.connection() as conn:
+        versions = "select xmin::text from work"
+        before = await (await conn.execute(versions)).fetchone()
+
+        await WorkQueue(pool, lease_s=60.0).renew(claimed)
+
+        assert (await (await conn.execute(versions)).fetchone() != before) is written
+        lasts = "select due_at > clock_timestamp() + interval '44 s' from work"
+        assert await (await conn.execute(lasts)).fetchone() == (True,)
+
+
 async def test_a_new_process_takes_the_leases_of_the_dead_one_without_counting_them(
     pool: Pool, queue: WorkQueue
 ) -> None:
