@@ -90,13 +90,15 @@ class Capture:
                 await self._room.wait()
 
     async def _write(self, stream: ReplicationStream) -> None:
+        owed = False        # marks were stored without a place in the log, which comes with their commit
         while True:
             await self._ready.wait()
             self._ready.clear()
             pending = self._gathering.swap()
             self._room.set()
-            if pending.keys or pending.swept:
+            if pending.keys or pending.swept or (owed and pending.end_lsn is not None):
                 await self._store(pending)
+                owed = pending.end_lsn is None
                 if pending.end_lsn is not None:
                     stream.acknowledge(pending.end_lsn)
             elif pending.end_lsn is not None:

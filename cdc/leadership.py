@@ -56,11 +56,12 @@ where application_name like 'mapable-cdc %%' and right(application_name, length(
 
 LEADER: Final = "leader"
 ALIVE_EVERY_S: Final = 1.0
-ANSWER_S: Final = 5.0
-FRESH_S: Final = 3.0
-"""A write to Notion is not begun when the lock was last heard of longer ago than this."""
+ANSWER_S: Final = 3.0
+FRESH_S: Final = 4.0
+"""A write to Notion is not begun when the lock was last heard of longer ago; an answer may take less."""
 MARGIN_S: Final = 0.5
-END_S: Final = 5.0
+END_S: Final = 4.0
+"""With the wait after it shorter than the lock's own session may stay silent."""
 RESIGN_S: Final = 1.0
 
 LockConnection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -121,7 +122,7 @@ class Office:
     async def assured(self) -> None:
         """Return when the lock was heard of a moment ago; a process that holds none needs no assurance."""
         async with self._heard:
-            await self._heard.wait_for(lambda: not self._held or time.monotonic() - self._heard_s < FRESH_S)
+            await self._heard.wait_for(lambda: not self._held or _now_s() - self._heard_s < FRESH_S)
 
 
 async def alone(conn: Connection, name: str) -> bool:
@@ -174,7 +175,7 @@ class Leadership:
             await asyncio.sleep(ALIVE_EVERY_S)
 
     async def _hear(self, conn: LockConnection) -> None:
-        asked_s = time.monotonic()
+        asked_s = _now_s()
         try:
             async with asyncio.timeout(ANSWER_S):
                 await conn.execute("select 1")
@@ -198,6 +199,11 @@ class Leadership:
             return await working
         finally:
             await end([working, watching])
+
+
+def _now_s() -> float:
+    """Return the time of a clock that goes on while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 async def _end_sessions(conn: Connection, instance: str) -> bool:

@@ -7,11 +7,10 @@ from typing import Final, LiteralString
 
 from state.arrays import texts
 from state.changes import Key
-from state.copying import NULL, WORTH_IT, copy, escaped
+from state.copying import NULL, WORTH_IT, copy, escaped, some
 from state.database import Connection
 
 XIDS: Final = 1 << 32
-SOME: Final = 20
 
 QUEUED: Final[LiteralString] = """
 select exists (select from work where entity = %(entity)s and system_id = any (%(ids)s::text[]))
@@ -28,12 +27,8 @@ copy work (entity, system_id, reasons, priority, xid, marked_at, due_at) from st
 
 
 async def mark(conn: Connection, keys: Mapping[Key, int | None], *, reasons: int, priority: int) -> bool:
-    """Mark `keys`, unless they are few or one of them is in the queue already; return whether they are marked.
-
-    Only some of them are looked for first: to look for all costs as much as to copy them, and a copy that comes upon
-    one that is there copies none.
-    """
-    if len(keys) < WORTH_IT or await _queued(conn, sorted(keys)[:: len(keys) // SOME]):
+    """Mark `keys`, unless they are few or one of them is in the queue already; return whether they are marked."""
+    if len(keys) < WORTH_IT or await _queued(conn, some(sorted(keys))):
         return False
     return await copied_in(conn, keys, reasons=reasons, priority=priority)
 

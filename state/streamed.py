@@ -26,7 +26,8 @@ set position = greatest(p.position, excluded.position)
 
 FORGET: Final[LiteralString] = "delete from stream_position where slot = %(slot)s"
 
-NOTE: Final[LiteralString] = "select setval('acknowledged', %(lsn)s)"
+NOTE: Final[LiteralString] = "select setval('acknowledged', greatest(last_value, %(lsn)s)) from acknowledged"
+FORGET_NOTE: Final[LiteralString] = "select setval('acknowledged', 0)"
 
 # Without a stored position the slot is none that this sidecar knows, whatever was noted of another one
 KNOWN: Final[LiteralString] = """
@@ -48,7 +49,7 @@ async def save(conn: Connection, slot: str, lsn: Lsn) -> None:
 
 
 async def note(conn: Connection, lsn: Lsn) -> None:
-    """Note that the log up to `lsn` is about to be acknowledged, though nothing in it was marked."""
+    """Note that the log up to `lsn` is about to be acknowledged, though nothing in it was marked. Never moves back."""
     await conn.execute(NOTE, {"lsn": lsn})
 
 
@@ -61,4 +62,4 @@ async def known(conn: Connection, slot: str) -> Lsn:
 async def forget(conn: Connection, slot: str) -> None:
     """Forget how far the log was read: a slot that is made anew may be of another log."""
     await conn.execute(FORGET, {"slot": slot})
-    await note(conn, Lsn(0))
+    await conn.execute(FORGET_NOTE)

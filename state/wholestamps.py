@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, LiteralString, TypeGuard
 
 from state.arrays import blobs, numbers, texts
-from state.copying import NULL, WORTH_IT, copy, escaped
+from state.copying import NULL, WORTH_IT, copy, escaped, some
 from state.database import Connection
 from state.stamping import UNKNOWN, Change, Wrote, after
 
@@ -49,6 +49,10 @@ on conflict (entity, system_id) do update set
     seeded_lsn = null
 """
 
+KNOWN_AT_ALL: Final[LiteralString] = """
+select exists (select from row_stamp where entity = %(entity)s and system_id = any (%(ids)s::text[]))
+"""
+
 COPY: Final[LiteralString] = "copy row_stamp (entity, system_id, hashes, changed_at, column_times) from stdin"
 
 
@@ -77,7 +81,13 @@ async def copied(conn: Connection, entity: str, inserts: Sequence[Wrote], *, per
     if len(inserts) < WORTH_IT:
         return False
     # in the order of every other writer, see BEGIN
-    return await copy(conn, COPY, [_line(entity, change, per_column=per_column) for change in sorted(inserts)])
+    in_order = sorted(inserts)
+    arguments = {"entity": entity, "ids": texts(change.system_id for change in some(in_order))}
+    row = await (await conn.execute(KNOWN_AT_ALL, arguments, prepare=False)).fetchone()
+    assert row is not None
+    if row[0]:
+        return False
+    return await copy(conn, COPY, [_line(entity, change, per_column=per_column) for change in in_order])
 
 
 def _line(entity: str, change: Wrote, *, per_column: bool) -> str:

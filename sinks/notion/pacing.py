@@ -28,8 +28,8 @@ LEDGER_BLOCK_S: Final = 1.0
 """What was noted ahead is used within this time or noted again: else a note could be older than its requests."""
 LEDGER_SLACK_S: Final = 2 * LEDGER_BLOCK_S
 """How much later than its note a request may have reached Notion."""
-MAX_IN_FLIGHT: Final = 10
-"""Enough to fill the larger window at Notion's usual latency; what an outage can catch unawares is no more."""
+MAX_IN_FLIGHT: Final = 12
+"""Enough for bulk work alone to fill the larger window at Notion's usual latency; no more is caught by an outage."""
 
 
 @dataclass(slots=True)

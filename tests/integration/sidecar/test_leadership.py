@@ -33,6 +33,7 @@ async def test_an_answer_is_as_old_as_its_question(
         async with leader.attempt() as lock:
             assert lock is not None
             await leader.assume(lock)
+            await office.assured()
             cable.spoil = pause
             watching = asyncio.create_task(leader.watch(lock))
             await paused.wait()
