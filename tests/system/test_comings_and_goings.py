@@ -265,7 +265,9 @@ async def test_a_row_that_is_deleted_while_its_page_is_away_leaves_ids_only(scen
     scene.sandbox.people.restore(page)
     await told(scene)
 
-    assert (kept, away) == ({}, ("unlinked", "trashed_by_person", page))
+    # a tombstone already where the page was read once more after its row had gone
+    assert away in {("unlinked", "trashed_by_person", page), ("trashed", None, page)}
+    assert kept == {}
     assert (await link(scene, "both gone"))[0] == "trashed"
     assert scene.page("Risks", "both gone") is not None
     assert await scene.audited("both gone") >= {"row.gone", "page.back_without_row"}
