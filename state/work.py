@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
+from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
 from state import fresh
@@ -313,7 +314,9 @@ async def finish(conn: Connection, claims: Sequence[Claim]) -> None:
     """
     if not claims:
         return
-    async with conn.transaction():
+    # a savepoint of its own would have the server note that two of its transactions lock each key
+    within = conn.info.transaction_status is TransactionStatus.INTRANS
+    async with nullcontext() if within else conn.transaction():
         cursor = await conn.execute(HOLD_MANY, _columns(claims))
         held = {Key(row[0], row[1]) for row in await cursor.fetchall()}
         columns = _columns([claim for claim in claims if claim.key in held])

@@ -16,7 +16,7 @@ TOGETHER: Final = 100
 REQUESTS_A_DAY: Final = 180 * 60 * 24
 
 EDIT: Final = """
-update "Risk" set title = 'edit {n}', "updatedAt" = now()
+update "Risk" set title = '{what} {n}', "updatedAt" = now()
 where id = any (array(select 'r' || k from generate_series({first}, {last}) k))
 """
 OURS: Final = "select pid from pg_stat_activity where application_name like 'mapable-cdc%'"
@@ -36,18 +36,18 @@ async def once(ground: Ground) -> Run:
     with ground.database() as dsn:
         async with notion() as stand_in, connected(dsn) as conn:
             await risks(conn, rows)
-            alone_wal, alone_s = await _edited(conn, rows, rows)
+            alone_wal, alone_s = await _edited(conn, rows, rows, "alone")
             async with serving(stand_in.environment(dsn)):
                 await worked_off(conn)
                 size = float(await value(conn, SIZE))
                 pids = [row[0] for row in await (await conn.execute(OURS)).fetchall()]
                 before_s = sum(map(cpu_s, pids))
-                wal, _ = await _edited(conn, rows, rows)
+                wal, _ = await _edited(conn, rows, rows, "edit")
                 figures = {
                     "alone.wal": alone_wal, "alone.us": alone_s * 1e6, "wal": wal - alone_wal,
                     "us": (sum(map(cpu_s, pids)) - before_s) / rows * 1e6,
                 }
-                await _edited(conn, rows, churn)
+                await _edited(conn, rows, churn, "again")
                 figures |= {
                     "size": size, "churned": float(await value(conn, SIZE)), "dead": float(await value(conn, DEAD)),
                     "audit": float(await value(conn, AUDIT)), "churn": churn, "rows": rows,
@@ -56,14 +56,14 @@ async def once(ground: Ground) -> Run:
     return Run(figures | seen, notes)
 
 
-async def _edited(conn: Connection, rows: int, edits: int) -> tuple[float, float]:
+async def _edited(conn: Connection, rows: int, edits: int, what: str) -> tuple[float, float]:
     """Edit the rows in turn; return the log and the CPU time of the editing session for each, all worked off."""
     pid = int(await value(conn, "select pg_backend_pid()"))
     wal, began_s = await wal_end(conn), cpu_s(pid)
     installed = await value(conn, "select to_regclass('notion_sync.work') is not null")
     for n in range(edits // TOGETHER):
         first = n * TOGETHER % rows + 1
-        await conn.execute(EDIT.format(n=n, first=first, last=first + TOGETHER - 1).encode())
+        await conn.execute(EDIT.format(what=what, n=n, first=first, last=first + TOGETHER - 1).encode())
     used_s = cpu_s(pid) - began_s
     if installed:
         await worked_off(conn)
