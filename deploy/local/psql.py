@@ -42,7 +42,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
     parts = conninfo_to_dict(demo["DATABASE_URL"].split("?", 1)[0])
     names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
     environ = {**os.environ, **{names[key]: str(value) for key, value in parts.items() if key in names}}
-    os.execve(program, ["psql", *arguments], environ)  # noqa: S606 # psql wants the terminal
+    # by its whole name, by which it finds what belongs to it
+    os.execve(program, [program, *arguments], environ)  # noqa: S606 # psql wants the terminal
 
 
 def run(dsn: str, statement: str) -> int:
