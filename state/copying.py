@@ -33,7 +33,7 @@ async def copy(conn: Connection, statement: LiteralString, lines: Iterable[str])
 
 
 def some(items: Sequence[T]) -> Sequence[T]:
-    """Return a hundred of them or a little more, from the first to the last."""
+    """Return a hundred of them, or up to twice as many, evenly from the first on."""
     return items[:: max(1, len(items) // SOME)]
 
 

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 
 from state.changes import Priority, Reason
 from state.database import Connection
+from state.work import AGAIN
 
 # sorted, for two that begin the same ones at once; a fresh number, so that whoever is in the middle of a page of the
 # marking before this one can't carry on from there
@@ -30,6 +31,25 @@ where entity = %(entity)s and run = %(run)s
 """
 
 FINISH: Final[LiteralString] = "delete from marking where entity = %(entity)s and run = %(run)s"
+
+LINKS: Final[LiteralString] = f"""
+with page as (
+    select "systemId" as system_id
+    from "NotionSyncMapping"
+    where "entityType" = %(entity_type)s and "systemId" > %(after)s
+    order by "systemId"
+    limit %(limit)s
+),
+marked as (
+    insert into work as w (entity, system_id, reasons, priority)
+    select %(entity)s, system_id, %(reasons)s, %(priority)s
+    from page
+    order by system_id collate "C"
+    {AGAIN}
+)
+-- in the database's own order, which is not Python's: the caller goes on after the last one
+select system_id from page order by system_id
+"""  # noqa: S608 - made of two constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +90,17 @@ async def advance(conn: Connection, item: Marking, *, phase: str, after_id: str,
 async def finish(conn: Connection, item: Marking) -> bool:
     """Everything of this entity is marked; False when it was begun again meanwhile."""
     return (await conn.execute(FINISH, {"entity": item.entity, "run": item.run})).rowcount == 1
+
+
+async def mark_links(
+    conn: Connection, *, entity: str, entity_type: str, after: str, limit: int, reason: Reason, priority: Priority
+) -> tuple[str, ...]:
+    """Mark the next `limit` links of an entity after the id `after` in key order; return the ids marked."""
+    cursor = await conn.execute(
+        LINKS,
+        {
+            "entity": entity, "entity_type": entity_type, "after": after, "limit": limit,
+            "reasons": int(reason), "priority": int(priority),
+        },
+    )
+    return tuple(row[0] for row in await cursor.fetchall())

@@ -28,6 +28,17 @@ XID8: Final[LiteralString] = """
     (n.xmax + ((m.xid32 - n.xmax %% 4294967296 + 6442450944) %% 4294967296 - 2147483648))::text::xid8
 """
 
+# What becomes of a key that is marked again
+AGAIN: Final[LiteralString] = """
+on conflict (entity, system_id) do update set
+    gen = excluded.gen,
+    reasons = w.reasons | excluded.reasons,
+    priority = least(w.priority, excluded.priority),
+    xid = coalesce(excluded.xid, w.xid),
+    -- a claimed key stays with its worker: due_at is then the end of the lease
+    due_at = case when w.fence is null then greatest(least(w.due_at, excluded.due_at), w.not_before) else w.due_at end
+"""
+
 MARK: Final[LiteralString] = f"""
 with now_xid as (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax),
 marks as (
@@ -40,38 +51,8 @@ from marks m cross join now_xid n
 -- sorted: two writers that upsert the same keys must take their locks in the same order, whether they are sorted by
 -- the server or by Python
 order by m.entity collate "C", m.system_id collate "C"
-on conflict (entity, system_id) do update set
-    gen = excluded.gen,
-    reasons = w.reasons | excluded.reasons,
-    priority = least(w.priority, excluded.priority),
-    xid = coalesce(excluded.xid, w.xid),
-    -- a claimed key stays with its worker: due_at is then the end of the lease
-    due_at = case when w.fence is null then greatest(least(w.due_at, excluded.due_at), w.not_before) else w.due_at end
+{AGAIN}
 """  # noqa: S608 - made of two constants
-
-MARK_LINKED: Final[LiteralString] = """
-with page as (
-    select "systemId" as system_id
-    from "NotionSyncMapping"
-    where "entityType" = %(entity_type)s and "systemId" > %(after)s
-    order by "systemId"
-    limit %(limit)s
-),
-marked as (
-    insert into work as w (entity, system_id, reasons, priority)
-    select %(entity)s, system_id, %(reasons)s, %(priority)s
-    from page
-    order by system_id collate "C"
-    on conflict (entity, system_id) do update set
-        gen = excluded.gen,
-        reasons = w.reasons | excluded.reasons,
-        priority = least(w.priority, excluded.priority),
-        due_at = case when w.fence is null then greatest(least(w.due_at, excluded.due_at), w.not_before)
-            else w.due_at end
-)
--- in the database's own order, which is not Python's: the caller goes on after the last one
-select system_id from page order by system_id
-"""
 
 CLAIM: Final[LiteralString] = """
 with due as (
@@ -225,6 +206,7 @@ DEPTH: Final[LiteralString] = """
 select priority, count(*), extract(epoch from clock_timestamp() - min(marked_at))::float8 from work group by priority
 """
 
+
 class LeaseLost(SyncError):
     """Another worker owns the key now; nothing of ours may be written."""
 
@@ -284,20 +266,6 @@ async def mark(
             "priority": int(priority),
         },
     )
-
-
-async def mark_linked(
-    conn: Connection, *, entity: str, entity_type: str, after: str, limit: int, reason: Reason, priority: Priority
-) -> tuple[str, ...]:
-    """Mark the next `limit` links of an entity after the id `after` in key order; return the ids marked."""
-    cursor = await conn.execute(
-        MARK_LINKED,
-        {
-            "entity": entity, "entity_type": entity_type, "after": after, "limit": limit,
-            "reasons": int(reason), "priority": int(priority),
-        },
-    )
-    return tuple(row[0] for row in await cursor.fetchall())
 
 
 async def hold(conn: Connection, claim: Claim) -> None:

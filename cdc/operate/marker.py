@@ -75,7 +75,7 @@ class Marker:
                 await marking.advance(conn, item, phase=phase, after_id=after, added=len(ids))
             return len(ids)
         async with self._pool.connection() as conn, conn.transaction():
-            marked = await work.mark_linked(
+            marked = await marking.mark_links(
                 conn, entity=entity.name, entity_type=entity.table, after=item.after_id, limit=PAGE,
                 reason=reason, priority=priority,
             )

@@ -41,6 +41,7 @@ ADOPTING: Final = IN_HAND // 2
 """No more keys of one entity wait for its pages to be looked through: others need hands, too."""
 IDLE_S: Final = 1.0
 MOMENT_S: Final = 0.02
+"""What is sent at once is on its way by then."""
 FREE_LOST_S: Final = 5.0
 
 log = structlog.get_logger(__name__)

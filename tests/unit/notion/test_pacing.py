@@ -436,44 +436,43 @@ def test_a_burst_is_sent_at_once_and_the_rest_one_window_later() -> None:
     assert took_s < 61
 
 
+@dataclass
+class Crowd:
+    """Fifty who ask for a turn at the same time; how many have had one at a time."""
+
+    now: int = 0
+    most: int = 0
+
+    def ask(self, turns: Pacer, tasks: asyncio.TaskGroup, priority: Priority, for_s: float) -> None:
+        for _ in range(50):
+            tasks.create_task(self._one(turns, priority, for_s))
+
+    async def _one(self, turns: Pacer, priority: Priority, for_s: float) -> None:
+        async with turns.turn(priority):
+            self.now += 1
+            self.most = max(self.most, self.now)
+            await asyncio.sleep(for_s)
+            self.now -= 1
+
+
 def test_so_many_at_a_time_and_no_more() -> None:
     async def main() -> int:
-        turns, now_open, most = pacer(0), 0, 0
-
-        async def ask() -> None:
-            nonlocal now_open, most
-            async with turns.turn(Priority.LIVE):
-                now_open += 1
-                most = max(most, now_open)
-                await asyncio.sleep(0.1)
-                now_open -= 1
-
+        crowd = Crowd()
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(50):
-                tasks.create_task(ask())
-        return most
+            crowd.ask(pacer(0), tasks, Priority.LIVE, 0.1)
+        return crowd.most
 
     assert run(main()) == MAX_IN_FLIGHT
 
 
 def test_a_live_change_does_not_wait_for_an_answer_to_bulk_work() -> None:
     async def main() -> tuple[int, float]:
-        turns, now_open, most = pacer(0), 0, 0
-
-        async def ask() -> None:
-            nonlocal now_open, most
-            async with turns.turn(Priority.BACKFILL):
-                now_open += 1
-                most = max(most, now_open)
-                await asyncio.sleep(10)
-                now_open -= 1
-
+        turns, crowd = pacer(0), Crowd()
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(50):
-                tasks.create_task(ask())
+            crowd.ask(turns, tasks, Priority.BACKFILL, 10.0)
             await asyncio.sleep(1)
             async with turns.turn(Priority.LIVE) as live:
-                return most, live.waited_s
+                return crowd.most, live.waited_s
 
     assert run(main()) == (MAX_IN_FLIGHT - BULK_RESERVE, 0)
 
